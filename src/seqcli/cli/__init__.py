@@ -1,0 +1,1 @@
+"""The terminal. The only place that imports typer or rich, prints, or exits."""

@@ -1,0 +1,55 @@
+"""The command line: one thin command a file; what is slow to import is imported by the commands that need it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from seqcli import __version__
+from seqcli.cli import console
+from seqcli.cli.evaluate import evaluate
+from seqcli.cli.runs import info, runs
+from seqcli.cli.sample import sample
+from seqcli.cli.train import train
+
+app = typer.Typer(
+    name="seqcli",
+    help="Train recurrent sequence models on your own text, sample from them, measure them.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"seqcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Train recurrent sequence models on your own text, sample from them, measure them.
+
+    First steps: [bold]seqcli train corpus.txt[/], then [bold]seqcli sample --prime hello[/].
+    """
+
+
+app.command()(train)
+app.command()(sample)
+app.command(name="eval")(evaluate)
+app.command()(runs)
+app.command()(info)
+
+
+def main() -> None:
+    """Run the command line; the entry point of `seqcli` and of `python -m seqcli`."""
+    console.use_utf8()
+    with console.errors_mapped():
+        app(prog_name="seqcli", standalone_mode=True)
+    sys.exit(0)

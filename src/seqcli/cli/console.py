@@ -1,0 +1,93 @@
+"""Where words go: results to stdout, everything else to stderr; and errors as one red line with an exit code."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from seqcli.errors import SeqcliError
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False)
+
+
+def use_utf8() -> None:
+    """UTF-8 on all streams, whatever the locale; lone surrogates are shown as '?'."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def notice(text: str) -> None:
+    """A sentence for the user, on stderr."""
+    stderr.print(Text(text, style="dim"))
+
+
+def warn(text: str) -> None:
+    """A sentence that the user should see, on stderr."""
+    stderr.print(Text(text, style="yellow"))
+
+
+def fail(text: str) -> None:
+    """What went wrong, on stderr; one line for each sentence of a list."""
+    for line in text.split("\n"):
+        stderr.print(Text.assemble(("Error: ", "bold red"), line))
+
+
+def print_json(value: Any) -> None:
+    """One JSON object, on stdout."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def on_terminal() -> bool:
+    """Whether live displays make sense: stderr is a terminal."""
+    return stderr.is_terminal and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def errors_mapped() -> Iterator[None]:
+    """Turns what a user can mend into a sentence and an exit code, and a closed pipe into a quiet end."""
+    try:
+        yield
+        sys.stdout.flush()
+    except SeqcliError as error:
+        fail(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        stderr.print()
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader (`| head`) has what it wanted; keep Python from complaining while it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        fail("There is not enough memory for this. Lower --batch-size, --window, --hidden or --vocab-size.")
+        sys.exit(1)
+
+
+def count(n: float) -> str:
+    """1234567 -> 1,234,567."""
+    return f"{n:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 8 s, 2:05, 1:02:05."""
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, s = divmod(seconds, 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02}" if hours else f"{m}:{s:02}"
+
+
+def stdout_is_terminal() -> bool:
+    """Whether results are read by a person now."""
+    return sys.stdout.isatty()

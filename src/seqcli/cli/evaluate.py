@@ -1,0 +1,73 @@
+"""seqcli eval: figures of a model on a file."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from seqcli.cli import console
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
+from seqcli.core import runs
+
+NAMES = {
+    "loss": ("loss (nats per token)", "{:.4f}"),
+    "perplexity": ("perplexity", "{:.3f}"),
+    "bits_per_character": ("bits per character", "{:.4f}"),
+    "bits_per_byte": ("bits per byte", "{:.4f}"),
+    "accuracy": ("next token right", "{:.2%}"),
+    "tokens": ("tokens", "{:,.0f}"),
+    "tokens_per_s": ("tokens/s", "{:,.0f}"),
+}
+
+
+def evaluate(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A text the model was not trained on.", show_default=False)
+    ],
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="A run's name, its directory, or a .safetensors file; several to compare.",
+            show_default="the newest run",
+        ),
+    ] = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on a text: [bold]seqcli eval held_out.txt[/]"""
+    say = (lambda text: None) if quiet else console.notice
+    found = {}
+    names: list[str | None] = [*run] if run else [None]
+    for name in names:
+        path = runs.find(name, runs_dir)
+        model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
+        label = str(name) if name else path.name
+        found[label] = model.evaluate(file, say=say)
+        if model.config.loss == "mse":
+            say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
+    if json:
+        for label, figures in found.items():
+            console.print_json({"run": label, "file": file, **figures})
+        return
+    if len(found) == 1:
+        (figures,) = found.values()
+        for key, (name_, form) in NAMES.items():
+            if key in figures:
+                print(f"{name_:<24}{form.format(figures[key])}")
+        return
+    if not console.stdout_is_terminal():
+        print("\t".join(["run", *NAMES]))
+        for label, figures in found.items():
+            print("\t".join([label, *(str(figures.get(key, "")) for key in NAMES)]))
+        return
+    table = Table(box=None, header_style="dim")
+    table.add_column("run")
+    for name_, _ in NAMES.values():
+        table.add_column(name_, justify="right")
+    for label, figures in found.items():
+        table.add_row(label, *(form.format(figures[k]) if k in figures else "-" for k, (_, form) in NAMES.items()))
+    console.stdout.print(table)

@@ -1,0 +1,223 @@
+"""Draws a training: live on a terminal, one plain line a log point elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from seqcli.cli import console
+from seqcli.cli.console import count, duration, stderr
+from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started
+
+
+@contextmanager
+def drawer(*, quiet: bool, runs_dir: str) -> Iterator["Drawer"]:
+    """The drawer that fits the place: quiet, plain or live."""
+    if quiet:
+        yield Drawer(runs_dir)
+    elif console.on_terminal():
+        live = LiveDrawer(runs_dir)
+        try:
+            yield live
+        finally:
+            live.stop()
+    else:
+        yield PlainDrawer(runs_dir)
+
+
+class Drawer:
+    """Draws nothing but keeps what others need; the base of those that draw."""
+
+    def __init__(self, runs_dir: str) -> None:
+        self.runs_dir = runs_dir
+        self.run_dir = Path(runs_dir)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.run_dir = event.run_dir
+        draw = getattr(self, "on_" + type(event).__name__.lower(), None)
+        if draw is not None:
+            draw(event)
+
+    @property
+    def named(self) -> str:
+        """The run as a command names it."""
+        if str(self.run_dir.parent) == str(Path("runs")):
+            return self.run_dir.name
+        return str(self.run_dir)
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return f"seqcli train --resume {self.named}"
+
+
+class PlainDrawer(Drawer):
+    """One plain line a log point."""
+
+    def on_started(self, event: Started) -> None:
+        for line in description(event):
+            stderr.print(Text(line))
+
+    def on_notice(self, event: Notice) -> None:
+        console.notice(event.text)
+
+    def on_planned(self, event: Planned) -> None:
+        console.notice(planned(event))
+
+    def on_logged(self, event: Logged) -> None:
+        of = f"/{event.total_steps}" if event.total_steps else ""
+        stderr.print(
+            Text(
+                f"step {event.step}{of}  epoch {event.epoch:.2f}  loss {event.loss:.4f}  lr {event.lr:.2e}  "
+                f"grad {event.grad_norm:.2f}  {count(event.tokens_per_s)} tokens/s"
+                + (f"  {duration(event.seconds_left)} left" if event.seconds_left is not None else "")
+            )
+        )
+
+    def on_evaluated(self, event: Evaluated) -> None:
+        stderr.print(Text(evaluated(event)))
+
+    def on_finished(self, event: Finished) -> None:
+        stderr.print(Text("\n".join(summary(event, self.named))))
+
+
+class LiveDrawer(Drawer):
+    """A bar and a line of figures that stay in place; evaluations and samples scroll above them."""
+
+    def __init__(self, runs_dir: str) -> None:
+        super().__init__(runs_dir)
+        self._live: Live | None = None
+        self._logged: Logged | None = None
+        self._val: float | None = None
+        self._step = 0
+        self._total: int | None = None
+
+    def on_started(self, event: Started) -> None:
+        title, *lines = description(event)
+        stderr.print(Text(title, style="bold"))
+        for line in lines:
+            stderr.print(Text(line, style="dim"))
+        self._total = event.total_steps
+        self._live = Live(self._figures(), console=stderr, refresh_per_second=8, transient=True)
+        self._live.start()
+
+    def on_stepped(self, event: Any) -> None:
+        self._step = event.step
+        if self._live is not None and event.step % 5 == 0:
+            self._live.update(self._figures())
+
+    def on_notice(self, event: Notice) -> None:
+        console.notice(event.text)
+
+    def on_planned(self, event: Planned) -> None:
+        self._total = event.total_steps
+        console.notice(planned(event))
+
+    def on_logged(self, event: Logged) -> None:
+        self._logged = event
+
+    def on_evaluated(self, event: Evaluated) -> None:
+        self._val = event.val_loss
+        stderr.print(Text(evaluated(event), style="green" if event.best else "yellow"))
+
+    def on_previewed(self, event: Previewed) -> None:
+        stderr.print(
+            Panel(
+                Text(event.text.strip() or " ", style="italic"),
+                border_style="dim",
+                title=f"sample at step {event.step}",
+                title_align="left",
+            )
+        )
+
+    def on_finished(self, event: Finished) -> None:
+        self.stop()
+        first, *rest = summary(event, self.named)
+        stderr.print(Text(first, style="bold"))
+        for line in rest:
+            stderr.print(Text(line))
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _figures(self) -> Group:
+        bar = ProgressBar(
+            total=self._total or 1, completed=min(self._step, self._total or 0), pulse=self._total is None
+        )
+        of = f"/{self._total}" if self._total else ""
+        head = Table.grid(padding=(0, 1), expand=True)
+        head.add_column(no_wrap=True)
+        head.add_column(ratio=1)
+        head.add_column(no_wrap=True, justify="right")
+        last = self._logged
+        left = f"{duration(last.seconds_left)} left" if last and last.seconds_left is not None else ""
+        head.add_row(f"step {self._step}{of}", bar, left)
+        if last is None:
+            return Group(head, Text("measuring ...", style="dim"))
+        parts = [
+            ("epoch", f"{last.epoch:.2f}"),
+            ("loss", f"{last.loss:.3f}"),
+            ("val", f"{self._val:.3f}" if self._val is not None else "-"),
+            ("lr", f"{last.lr:.1e}"),
+            ("grad", f"{last.grad_norm:.2f}"),
+            ("tokens/s", count(last.tokens_per_s)),
+        ]
+        line = Text()
+        for name, value in parts:
+            line.append(f"{name} ", style="dim").append(f"{value}   ")
+        line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(head, line)
+
+
+def description(event: Started) -> list[str]:
+    """What is going to be trained, and what `auto` became."""
+    s = event.settings
+    network = f"{s['cell']} {s['layers']} x {s['hidden']}"
+    network += ", one-hot" if s["encoding"] == "one-hot" else f", embedding {s['embedding_dim']}"
+    network += f", dropout {s['dropout']:g}" if s["dropout"] else ""
+    budget = f"{event.total_steps} steps" if event.total_steps else f"{s['minutes']:g} min"
+    if event.step:
+        budget += f", from step {event.step}"
+    data = f"{count(event.train_tokens)} {s['tokens']} tokens, {count(event.valid_tokens)} for validation"
+    how = f"{s['optimizer']} {s['lr']:g} {s['schedule']}, batch {s['batch_size']} x {s['window']}"
+    return [
+        f"{event.run_dir}",
+        f"  model  {network}: {count(event.parameters)} parameters",
+        f"  data   {data}, vocabulary {count(event.vocab_size)}",
+        f"  train  {how}, {s['precision']} on {s['device']}, {budget}",
+    ]
+
+
+def planned(event: Planned) -> str:
+    """How many steps the minutes became."""
+    return f"{event.total_steps} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step."
+
+
+def evaluated(event: Evaluated) -> str:
+    """One evaluation as a line."""
+    perplexity = event.figures.get("perplexity")
+    more = f"  perplexity {perplexity:.2f}" if perplexity is not None else ""
+    return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
+
+
+def summary(event: Finished, named: str) -> list[str]:
+    """How it ended and what to type next."""
+    best = f"val_loss {event.val_loss:.4f} at step {event.best_step}" if event.val_loss is not None else "no validation"
+    why = " (no better for long: patience)" if event.reason == "patience" else ""
+    return [
+        f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; best {best}.",
+        f"  model   {event.run_dir / 'best.safetensors'}",
+        f"  sample  seqcli sample --run {named}",
+        f"  measure seqcli eval FILE --run {named}",
+    ]

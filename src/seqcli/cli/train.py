@@ -1,0 +1,143 @@
+"""seqcli train: a model from a text."""
+
+import dataclasses
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.cli.options import Json, Quiet, RunsDir, with_config_options
+from seqcli.cli.progress import drawer
+from seqcli.core import runs
+from seqcli.core.config import Config, build, read_yaml
+from seqcli.core.events import Event, Started, Stepped
+from seqcli.errors import ConfigError
+
+
+@with_config_options
+def train(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="Text files, and directories of .txt files.", show_default=False),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Name of the new run.", show_default="from file and cell")
+    ] = None,
+    runs_dir: RunsDir = "runs",
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--config", metavar="FILE", help="Options from a YAML file; the command line wins.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="RUN", help="Go on with this run from its newest checkpoint.", show_default=False
+        ),
+    ] = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the configuration and stop.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    *,
+    options: dict[str, Any],
+) -> None:
+    """Train a model on text: [bold]seqcli train corpus.txt[/]
+
+    With no option it takes about three minutes and chooses sizes by the amount of text; what it chose is printed.
+    Ctrl-C saves a checkpoint and shows how to go on.
+    """
+    settings = merged(config or [], options, files)
+    if show_config:
+        print(settings.to_yaml(), end="")
+        return
+    if resume:
+        if files or config or run:
+            raise ConfigError(
+                "--resume goes on with the files and options of its run; give it no FILE, --config or --run."
+            )
+        events = runs.resume(resume, options, runs_dir=runs_dir)
+    else:
+        if not settings.files:
+            raise ConfigError("Give a text file to train on: seqcli train FILE")
+        events = runs.train(settings, run=run, runs_dir=runs_dir)
+    if json:
+        _draw_json(events)
+        return
+    with drawer(quiet=quiet, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
+        for event in events:
+            draw(event)
+            if interrupted.now and isinstance(event, Stepped):
+                break
+        else:
+            return
+    _close(events)
+    console.notice(f"Stopped after a checkpoint. Go on with: {draw.resume_command}")
+    raise SystemExit(130)
+
+
+def merged(config_files: list[str], options: dict[str, Any], files: list[str] | None) -> Config:
+    """The configuration of these YAML files, later ones over earlier ones, under what was typed.
+
+    Raises ConfigError with all that is wrong in any of them.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for source in (*config_files, None):
+        try:
+            found = read_yaml(source) if source else options
+            build(found, source or "")
+            values |= {str(key).replace("-", "_"): value for key, value in found.items()}
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return build(values | ({"files": tuple(files)} if files else {}))
+
+
+def _draw_json(events: Iterator[Event]) -> None:
+    with Interruptible() as interrupted:
+        for event in events:
+            if isinstance(event, Stepped):
+                if interrupted.now:
+                    break
+                continue
+            fields = dataclasses.asdict(event)
+            if isinstance(event, Started):
+                fields["run_dir"] = str(event.run_dir)
+            console.print_json({"event": type(event).__name__.lower(), **fields})
+        else:
+            return
+    _close(events)
+    raise SystemExit(130)
+
+
+def _close(events: Iterator[Event]) -> None:
+    """End a training early; it saves its checkpoint."""
+    close = getattr(events, "close", None)
+    if close is not None:
+        close()
+
+
+class Interruptible:
+    """Within, the first Ctrl-C only sets `now`, so that a step can be finished; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.now = False
+
+    def __enter__(self) -> "Interruptible":
+        self._before = signal.signal(signal.SIGINT, self._handle)
+        self._term = signal.signal(signal.SIGTERM, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        signal.signal(signal.SIGTERM, self._term)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.now:
+            raise KeyboardInterrupt
+        self.now = True

@@ -1,0 +1,121 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997) with forget gate (Gers 2000), without peepholes.
+
+    i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      input gate
+    f = sigmoid(W_if x + b_if + W_hf h + b_hf)      forget gate
+    g = tanh   (W_ig x + b_ig + W_hg h + b_hg)      candidate
+    o = sigmoid(W_io x + b_io + W_ho h + b_ho)      output gate
+    c' = f * c + i * g
+    h' = o * tanh(c')
+
+One affine map computes the four gates: W_ih (4H, I) and W_hh (4H, H) hold the slices in the order i, f, g, o.
+The cell state c stays inside the layer; only h leaves it. The forget bias starts at 1 (Jozefowicz 2015).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqcli.core.cells.base import Cell, apply, last_real, product_dtype
+
+SHUT = 1e4  # a gate's affine value so large that its sigmoid is exactly 0 or 1 in every float type
+
+
+class LSTMState(NamedTuple):
+    h: Tensor  # (B, H)
+    c: Tensor  # (B, H)
+
+
+class LSTMCell(Cell):
+    """c' = f * c + i * g and h' = o * tanh(c'), with gates i, f, o and candidate g."""
+
+    gates = 4
+    state_type = LSTMState
+    torch_mode = "LSTM"
+
+    def recur(self, a: Tensor, state: LSTMState) -> LSTMState:
+        gates = a + F.linear(state.h, self.weight_hh_l0, self.bias_hh_l0)  # (B, 4H)
+        i, f, g, o = gates.chunk(4, dim=-1)
+        c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
+        return LSTMState(torch.sigmoid(o) * torch.tanh(c), c)
+
+    def through_time(self, a: Tensor, state: LSTMState) -> tuple[Tensor, Sequence[Tensor]]:
+        a = a + self.bias_hh_l0
+        h, c = apply(LSTMThroughTime, a.transpose(0, 1), state.h, state.c, self.weight_hh_l0, product_dtype(a))
+        h, c = h.transpose(0, 1), c.transpose(0, 1)  # (B, T, H)
+        return h, (h, c)
+
+    def fused(self, x: Tensor, state: LSTMState, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
+        """Torch's kernel gives c only after the last step, so on padded rows c must stand still over padding.
+
+        One more input, 1 on padding and 0 elsewhere, shuts the input gate and opens the forget gate there:
+        c' = 1 * c + 0 * g, exactly, at the cost of one column.
+        """
+        if mask is None:
+            return self.kernel(x, state)
+        padding = (~mask)[..., None].to(x.dtype)
+        H, w = self.hidden_size, self.weight_ih_l0
+        column = torch.cat((w.new_full((H, 1), -SHUT), w.new_full((H, 1), SHUT), w.new_zeros(2 * H, 1)))
+        y, last = self.kernel(torch.cat((x, padding), dim=2), state, w_ih=torch.cat((w, column), dim=1))
+        return y * mask[..., None], LSTMState(last_real(y, mask, state.h), last.c)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        with torch.no_grad():
+            self.bias_ih_l0[self.hidden_size : 2 * self.hidden_size] = 1.0
+
+
+class LSTMThroughTime(torch.autograd.Function):
+    """Back-propagation through time by hand; c and its gradient stay in full precision.
+
+    dc = dh' o (1 - tanh(c')^2) + dc'       dc_(t-1) = dc f
+    di = dc g i (1 - i)      df = dc c f (1 - f)      dg = dc i (1 - g^2)      do = dh' tanh(c') o (1 - o)
+    dh_(t-1) = W_hh' (di, df, dg, do)
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, h0: Tensor, c0: Tensor, w: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        T, B, H = a.shape[0], a.shape[1], h0.shape[1]
+        w_t = w.to(dtype).t()
+        h = a.new_empty(T + 1, B, H, dtype=dtype)
+        c = a.new_empty(T + 1, B, H)
+        gates = a.new_empty(T, B, 4 * H)
+        tanh_c = a.new_empty(T, B, H)
+        h[0], c[0] = h0, c0
+        for t in range(T):
+            torch.add(a[t], h[t] @ w_t, out=gates[t])
+            i, f, g, o = gates[t].split(H, dim=1)
+            gates[t, :, : 2 * H].sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
+            torch.addcmul(f * c[t], i, g, out=c[t + 1])
+            torch.tanh(c[t + 1], out=tanh_c[t])
+            torch.mul(o, tanh_c[t], out=h[t + 1]) if dtype == a.dtype else h[t + 1].copy_(o * tanh_c[t])
+        ctx.save_for_backward(h, c, gates, tanh_c, w)
+        ctx.types = a.dtype, h0.dtype, c0.dtype
+        return h[1:], c[1:]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+        h, c, gates, tanh_c, w = ctx.saved_tensors
+        dy, dc_out = grads
+        T, H = len(gates), c.shape[2]
+        i, f, g, o = gates.split(H, dim=2)
+        # what each gate's affine value gets from dc (i, f, g) and from dh (o)
+        slopes = torch.cat((g * i * (1 - i), c[:-1] * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)), dim=2)
+        to_c = o * (1 - tanh_c * tanh_c)
+        w_d = w.to(h.dtype)
+        da = torch.empty_like(gates)
+        dh, dc = torch.zeros_like(c[0]), torch.zeros_like(c[0])
+        for t in range(T - 1, -1, -1):
+            dh = dh + dy[t]
+            dc = torch.addcmul(dc + dc_out[t], dh, to_c[t])
+            parts, slope = da[t].view(-1, 4, H), slopes[t].view(-1, 4, H)
+            torch.mul(slope[:, :3], dc[:, None], out=parts[:, :3])
+            torch.mul(slope[:, 3], dh, out=parts[:, 3])
+            dh = (da[t].to(h.dtype) @ w_d).to(c.dtype)
+            dc = dc * f[t]
+        dw = da.flatten(0, 1).to(h.dtype).t() @ h[:-1].flatten(0, 1)
+        return da.to(ctx.types[0]), dh.to(ctx.types[1]), dc.to(ctx.types[2]), dw.to(w.dtype), None

@@ -1,0 +1,184 @@
+"""The configuration of a run: one frozen, typed model. Every option of `train` is a field here.
+
+The command line, the YAML keys, the checks and the help are all made from these fields; there is no second list.
+A default of None means "chosen from the data, the machine and the budget"; what was chosen is printed and saved.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from seqcli.errors import ConfigError
+
+PANELS = ("Data", "Tokens", "Model", "Budget", "Optimization", "Reports", "Machine")
+
+
+def option(panel: str, help: str, default: Any = None, *, auto: str | None = None, **limits: Any) -> Any:
+    """A field with its help panel; `auto` says in words what a default of None becomes."""
+    return Field(default, description=help, json_schema_extra={"panel": panel, "auto": auto}, **limits)
+
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Config(BaseModel):
+    """Everything that a training depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # fmt: off
+    task: Literal["lm"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm")
+    files: tuple[str, ...] = option("Data", "Text files and directories of .txt files.", ())
+    unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream")
+    valid: str | None = option("Data", "Validate on this file instead of the end of the text.")
+    valid_split: Fraction = option("Data", "Part of the text, at its end, kept for validation.", 0.1)
+    valid_tokens: Annotated[int, Field(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
+    invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
+
+    tokens: Literal["char", "byte", "word", "bpe"] = option("Tokens", "The tokenizer.", "char")
+    normalize: Literal["nfc", "nfd", "nfkc", "none"] = option("Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc")
+    lowercase: bool = option("Tokens", "Lower-case words (word).", False)
+    min_count: Positive = option("Tokens", "Rarer words (word) or characters (char) become <unk>.", 1)
+    vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe")
+
+    cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm")
+    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget")
+    layers: Positive = option("Model", "Layers in the stack.", 1)
+    bidirectional: bool = option("Model", "A second pass from the end (never for lm).", False)
+    encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
+    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="128, or hidden with --tie or large vocabularies")
+    tie: bool = option("Model", "Share the embedding with the output layer.", False)
+    dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data")
+    loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy")
+
+    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="by data size when no budget is given")
+    steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
+    minutes: Annotated[float, Field(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
+    patience: Annotated[int, Field(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
+
+    batch_size: Positive | None = option("Optimization", "Sequences trained side by side.", auto="by task, data and budget")
+    window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line.", auto="64; 256 with --unit line")
+    optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon")
+    lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer")
+    schedule: Literal["linear", "cosine", "constant", "plateau", "step"] = option("Optimization", "How the learning rate falls after the warm-up.", "linear")
+    warmup: Annotated[int, Field(ge=0)] = option("Optimization", "Steps of linear warm-up.", 50)
+    clip: Annotated[float, Field(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0)
+    weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0")
+    label_smoothing: Fraction = option("Optimization", "Label smoothing of the training loss.", 0.0)
+    average_decay: Fraction | None = option("Optimization", "Evaluate and save exponentially averaged weights (0: off).", auto="over the last 3 % of the run")
+    seed: Annotated[int, Field(ge=0)] = option("Optimization", "Seed of every random choice.", 1)
+
+    log_every: Positive | None = option("Reports", "Steps between log points.", auto="10, or about 100 in a run")
+    eval_every: Positive | None = option("Reports", "Steps between evaluations.", auto="at most 20 in a run, about 5 % of its time")
+    save_every: Positive | None = option("Reports", "Steps between checkpoints.", auto="every half minute or so")
+    keep: Positive = option("Reports", "Checkpoints kept to resume from.", 2)
+    sample_every: Annotated[int, Field(ge=0)] | None = option("Reports", "Steps between short samples (0: none).", auto="with every evaluation")
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("Machine", "Arithmetic of the products; parameters stay fp32.", "auto")
+    threads: Annotated[int, Field(ge=0)] = option("Machine", "Processor threads (0: all cores).", 0)
+    # fmt: on
+
+    def with_(self, **changes: Any) -> "Config":
+        """The same configuration with some fields changed, checked again."""
+        return build({**self.model_dump(), **changes})
+
+    def to_yaml(self) -> str:
+        """YAML that `--config` reads back to an equal configuration, in panels, each key with its help."""
+        end = "...\n"  # how YAML closes a lone scalar
+        lines = ["# seqcli train --config FILE reads this back; the command line wins over it."]
+        for panel in PANELS:
+            lines.append(f"\n# {panel}")
+            for name, field in Config.model_fields.items():
+                if panel_of(field) == panel:
+                    value = getattr(self, name)
+                    value = list(value) if isinstance(value, tuple) else value
+                    flow = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+                    text = f"{name}: {flow.removesuffix(end).strip()}"
+                    lines.append(f"{text:<32} # {field.description}")
+        return "\n".join(lines) + "\n"
+
+
+def panel_of(field: FieldInfo) -> str:
+    """The help panel of a field."""
+    return str(_extra(field)["panel"])
+
+
+def auto_of(field: FieldInfo) -> str | None:
+    """What a default of None becomes, in words."""
+    auto = _extra(field)["auto"]
+    return None if auto is None else str(auto)
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    assert isinstance(field.json_schema_extra, dict)
+    return field.json_schema_extra
+
+
+def option_name(field: str) -> str:
+    """`batch_size` -> `--batch-size`."""
+    return "--" + field.replace("_", "-")
+
+
+def build(values: dict[str, Any], where: str = "") -> Config:
+    """A checked Config; every wrong name, type and range is reported at once in one ConfigError."""
+    try:
+        return Config(**{str(key).replace("-", "_"): value for key, value in values.items()})
+    except ValidationError as error:
+        prefix = f"{where}: " if where else ""
+        problems: dict[str, str] = {}
+        for e in error.errors():
+            problems.setdefault(str(e["loc"][0]), prefix + _sentence(dict(e)))
+        raise ConfigError("\n".join(problems.values())) from None
+
+
+def nearest(name: str, choices: list[str] | tuple[str, ...]) -> str:
+    """' Did you mean X?' for the choice nearest in spelling, or nothing."""
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"there is no option {name!r}.{nearest(name, list(Config.model_fields))}"
+    got, option_ = error["input"], option_name(name)
+    if error["type"] == "literal_error":
+        choices = choices_of(Config.model_fields[name])
+        return f"{option_} is {got!r}, but must be one of {', '.join(choices)}.{nearest(str(got), choices)}"
+    message = str(error["msg"])
+    return f"{option_} is {got!r}: {message[0].lower()}{message[1:]}."
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """The choices of a field with a closed set of them, else ()."""
+    for part in (field.annotation, *get_args(field.annotation)):
+        args = get_args(part)
+        if args and all(isinstance(arg, str) for arg in args):
+            return tuple(args)
+    return ()
+
+
+def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError when it is missing, not YAML or no mapping."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration file {path} cannot be read: {error}.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path} is not YAML{at}: {getattr(error, 'problem', None) or error}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold `option: value` lines, like `cell: gru`.")
+    return values

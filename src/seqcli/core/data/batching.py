@@ -1,0 +1,156 @@
+"""Batches by number: batch k depends on the data, the seed and k alone, so a resumed run finds its place at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqcli.core.tokenizers import BOS, PAD
+from seqcli.errors import DataError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs x and targets y (B, T), the mask of real targets (None: all are), and their number."""
+
+    x: Tensor
+    y: Tensor
+    mask: Tensor | None
+    tokens: int
+    fresh: bool  # the state starts at zero; otherwise the one after the batch before is carried on
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        if device.type == "cpu":
+            return self
+        mask = self.mask.to(device) if self.mask is not None else None
+        return Batch(self.x.to(device), self.y.to(device), mask, self.tokens, self.fresh)
+
+
+class Batches(Protocol):
+    """All batches of a training, by number."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches make one pass over the data."""
+
+    def __getitem__(self, step: int) -> Batch:
+        """Batch number `step`, counted over all epochs."""
+
+
+class StreamBatches:
+    """One long text read by B readers side by side, T tokens at a time, each going on where it stopped.
+
+    What is left of a text after whole windows shifts the readers' start, by chance anew in every epoch. A text shorter
+    than B windows gets fewer readers, one shorter than a window a shorter window.
+    """
+
+    def __init__(self, ids: NDArray[Any], batch_size: int, window: int, seed: int = 0) -> None:
+        targets = len(ids) - 1
+        if targets < 1:
+            raise DataError("The text is too short to train on: it needs two tokens at least.")
+        self.window = min(window, targets)
+        self.batch_size = max(1, min(batch_size, targets // self.window))
+        self._ids, self._seed = ids, seed
+        self._row = targets // self.batch_size
+        self.steps_per_epoch = self._row // self.window
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, k = divmod(step, self.steps_per_epoch)
+        spare = self._row - self.steps_per_epoch * self.window
+        shift = int(np.random.default_rng((self._seed, epoch)).integers(spare + 1))
+        starts = np.arange(self.batch_size) * self._row + shift + k * self.window
+        rows = np.stack([self._ids[s : s + self.window + 1] for s in starts]).astype(np.int64)
+        both = torch.from_numpy(rows)  # (B, T + 1)
+        return Batch(both[:, :-1], both[:, 1:], None, self.batch_size * self.window, k == 0)
+
+
+class LineBatches:
+    """Every line a sequence: x = <bos> a b c, y = a b c <eos>, padded to the longest of its batch.
+
+    Lines are shuffled in every epoch, and batches are made of lines of similar length. Lines of more than `longest`
+    tokens are cut, and then end without <eos>. `seed` None keeps the order of the text.
+    """
+
+    POOL = 64  # batches whose lines are sorted by length together
+
+    def __init__(
+        self, ids: NDArray[Any], ends: NDArray[np.int64], batch_size: int, longest: int, seed: int | None = 0
+    ) -> None:
+        if len(ends) == 0:
+            raise DataError("There is no line with text in it.")
+        self._ids, self._ends, self._seed, self.longest = ids, ends, seed, longest
+        self.batch_size = min(batch_size, len(ends))
+        self.steps_per_epoch = -(-len(ends) // self.batch_size)
+        self.cut = int((np.diff(ends, prepend=0) > longest).sum())
+        self._epoch, self._plan = -1, [np.zeros(0, np.int64)]
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, k = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._plan = epoch, self._order(epoch)
+        lines = self._plan[k]
+        stops = self._ends[lines]
+        starts = np.where(lines > 0, self._ends[lines - 1], 0)
+        lengths = np.minimum(stops - starts, self.longest)
+        T = int(lengths.max())
+        y = np.full((len(lines), T), PAD, dtype=np.int64)
+        for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+            y[row, :length] = self._ids[start : start + length]
+        x = np.concatenate((np.full((len(lines), 1), BOS), y[:, :-1]), axis=1)
+        mask = torch.from_numpy(np.arange(T)[None] < lengths[:, None])  # (B, T)
+        return Batch(
+            torch.from_numpy(x), torch.from_numpy(y), None if bool(mask.all()) else mask, int(lengths.sum()), True
+        )
+
+    def _order(self, epoch: int) -> list[NDArray[np.int64]]:
+        count = len(self._ends)
+        if self._seed is None:
+            return np.array_split(np.arange(count), self.steps_per_epoch)
+        random = np.random.default_rng((self._seed, epoch))
+        order = random.permutation(count)
+        lengths = np.diff(self._ends, prepend=0)
+        pool = self.POOL * self.batch_size
+        for start in range(0, count, pool):
+            part = order[start : start + pool]
+            order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
+        batches = np.array_split(order, self.steps_per_epoch)
+        return [batches[k] for k in random.permutation(len(batches))]
+
+
+READERS = 64  # side by side in an evaluation
+WARM_UP = 256  # tokens that a reader reads before its part begins
+STRETCH = 512  # tokens a reader reads at a time
+
+
+def held_out_batches(ids: NDArray[Any], ends: NDArray[np.int64] | None, longest: int) -> Iterator[tuple[Batch, bool]]:
+    """Batches of a whole text in order, for evaluation; every target stands in one that counts (True) exactly once.
+
+    Lines are lines. A stream is cut among readers, each warmed up (False) on the tokens before its part, so that the
+    state at a part's start is as good as anywhere; only the text's own first token is met with a zero state.
+    """
+    if ends is not None:
+        lines = LineBatches(ids, ends, READERS, longest, seed=None)
+        yield from ((lines[k], True) for k in range(lines.steps_per_epoch))
+        return
+    targets = len(ids) - 1
+    rows = max(1, min(READERS, targets // (4 * WARM_UP)))
+    row = targets // rows
+    parts = [(np.arange(1), row), (np.arange(1, rows) * row, row), (np.array([rows * row]), targets - rows * row)]
+    for starts, length in parts:  # the first reader has nothing to warm up on; the last one reads what is left over
+        if len(starts) == 0 or length == 0:
+            continue
+        warm = min(WARM_UP, int(starts[0]))
+        if warm:
+            yield _stretch(ids, starts - warm, warm, fresh=True), False
+        for at in range(0, length, STRETCH):
+            yield _stretch(ids, starts + at, min(STRETCH, length - at), fresh=at == 0 and not warm), True
+
+
+def _stretch(ids: NDArray[Any], starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:
+    both = torch.from_numpy(np.stack([ids[s : s + length + 1] for s in starts]).astype(np.int64))  # (B, T + 1)
+    return Batch(both[:, :-1], both[:, 1:], None, len(starts) * length, fresh)

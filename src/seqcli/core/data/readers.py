@@ -1,0 +1,114 @@
+"""Text files as blocks of text: found, checked, decoded, in constant memory."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from seqcli.errors import DataError
+
+BLOCK = 1 << 20
+Invalid = Literal["error", "replace"]
+
+
+def find_texts(files: Iterable[str | Path]) -> list[Path]:
+    """The text files named, and those with the ending .txt in the directories named, in sorted order.
+
+    Raises DataError for what is missing, unreadable or empty.
+    """
+    found: list[Path] = []
+    for name in files:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            texts = sorted(p for p in path.rglob("*.txt") if p.is_file())
+            if not texts:
+                raise DataError(f"The directory {path} holds no .txt file.")
+            found += texts
+        elif path.is_file():
+            found.append(path)
+        elif path.exists():
+            raise DataError(f"{path} is no regular file; a text must be a file or a directory of .txt files.")
+        else:
+            raise DataError(f"There is no file {path}.")
+    if not found:
+        raise DataError("No text file was given.")
+    if all(path.stat().st_size == 0 for path in found):
+        raise DataError(f"{found[0]} is empty; give it some text.")
+    return found
+
+
+def read_blocks(paths: Iterable[Path], *, invalid: Invalid = "error", raw: bool = False) -> Iterator[str]:
+    """The text of the files, in order, in blocks of about 1 MiB that end with a line where lines are shorter.
+
+    A byte order mark is dropped, CRLF and CR become LF. `raw` keeps every byte as it is, also what is not UTF-8 (as
+    lone surrogates, PEP 383), for the byte tokenizer. Raises DataError at invalid UTF-8, naming line and offset.
+    """
+    last = "\n"
+    for path in paths:
+        if not last.endswith("\n") and not raw:
+            yield "\n"  # so that every file starts on a line of its own
+        try:
+            for last in _read_file(path, invalid, raw):
+                yield last
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _read_file(path: Path, invalid: Invalid, raw: bool) -> Iterator[str]:
+    held, offset, line = b"", 0, 1
+    with path.open("rb") as file:
+        while True:
+            data = file.read(BLOCK)
+            block = held + data
+            if not block:
+                break
+            if offset == 0 and not raw:
+                if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise DataError(f"{path} is UTF-16; save it as UTF-8.")
+                if block.startswith(codecs.BOM_UTF8):
+                    block, offset = block[3:], 3
+            cut = _cut(block) if data else len(block)
+            block, held = block[:cut], block[cut:]
+            text = block.decode("utf-8", "surrogateescape") if raw else _decode(block, path, offset, line, invalid)
+            offset += cut
+            line += block.count(b"\n")
+            if not raw and "\r" in text:
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
+            if text:
+                yield text
+
+
+def _cut(block: bytes) -> int:
+    """Where to end a block: after its last line end, else before its last ASCII byte (no letter is cut there, and no
+    combining mark parted from its letter), else between two characters."""
+    newline = block.rfind(b"\n")
+    if newline >= 0:
+        return newline + 1
+    for back in range(1, min(len(block), 4096)):
+        if block[-back] < 0x80 and block[-back] not in b"\r":
+            return len(block) - back
+    for back in range(1, min(len(block), 4) + 1):
+        if block[-back] & 0xC0 != 0x80:
+            return len(block) - back
+    return len(block)
+
+
+def _decode(block: bytes, path: Path, offset: int, line: int, invalid: Invalid) -> str:
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if invalid == "error":
+            at = line + block.count(b"\n", 0, error.start)
+            raise DataError(
+                f"{path}, line {at}: byte {offset + error.start} (0x{block[error.start]:02x}) is not UTF-8. "
+                "Save the file as UTF-8, or read such bytes as U+FFFD with --invalid-utf8 replace."
+            ) from None
+        text = block.decode("utf-8", "replace")
+    if invalid == "error" and "\0" in text:
+        start = block.index(b"\0")
+        at = line + block.count(b"\n", 0, start)
+        raise DataError(
+            f"{path}, line {at}: byte {offset + start} is NUL, so this is hardly a text. "
+            "Any file can be read with --tokens byte; --invalid-utf8 replace reads it all the same."
+        )
+    return text

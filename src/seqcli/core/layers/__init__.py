@@ -1,0 +1,7 @@
+"""Modules made of cells: the stack over time, how ids enter, dropout."""
+
+from seqcli.core.layers.dropout import Dropout
+from seqcli.core.layers.encoding import Embedding, OneHot
+from seqcli.core.layers.stack import Stack
+
+__all__ = ["Dropout", "Embedding", "OneHot", "Stack"]

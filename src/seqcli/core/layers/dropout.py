@@ -1,0 +1,26 @@
+"""Dropout with one mask for a whole sequence (Gal and Ghahramani 2016, arXiv:1512.05287).
+
+The mask is drawn once a row and unit and kept over time: what recurrent networks want, and T times cheaper to draw.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Zeroes units with probability `rate`, scales the rest by 1 / (1 - rate); nothing in evaluation.
+
+    Draws from `generator`, which the training sets; torch's global generator serves when it is None.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, T, H) -> (B, T, H)."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = torch.rand(x.shape[0], 1, x.shape[2], device=x.device, generator=self.generator)
+        return x * (keep >= self.rate).to(x.dtype).div_(1 - self.rate)  # (B, 1, H) over (B, T, H)

@@ -1,0 +1,1 @@
+"""Figures from plain Python values."""

@@ -1,0 +1,19 @@
+"""Figures of a language model."""
+
+import math
+
+
+def figures(total: float, tokens: int, hits: int, *, characters: float, bytes: float, loss: str) -> dict[str, float]:
+    """Figures from the summed loss of `tokens` targets that stand for so many characters and bytes.
+
+    For cross-entropy (nats): perplexity = exp(loss); bits per character and byte are the total in bits over the length
+    of the text. For mse only the squared error itself and the accuracy mean something.
+    """
+    mean = total / tokens
+    found = {"loss": mean, "accuracy": hits / tokens}
+    if loss == "cross-entropy":
+        bits = total / math.log(2)
+        found["perplexity"] = math.exp(mean) if mean < 700 else math.inf
+        found["bits_per_character"] = bits / characters
+        found["bits_per_byte"] = bits / bytes
+    return found

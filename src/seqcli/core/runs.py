@@ -1,0 +1,205 @@
+"""Opens, lists and names runs: the one door from a command, or from Python, to training and to a trained model.
+
+runs/NAME/config.yaml       everything, resolved
+          metrics.jsonl     one line a log point or evaluation
+          best.safetensors  the model to use; enough by itself
+          checkpoints/      the newest few, to resume from
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqcli.core.config import Config, build, nearest, read_yaml
+from seqcli.core.events import Event, Notice
+from seqcli.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:  # torch is imported when a model is
+    from seqcli.core.tasks import LanguageModel
+
+BEST = "best.safetensors"
+MAY_CHANGE = {
+    "steps",
+    "epochs",
+    "minutes",
+    "patience",
+    "log_every",
+    "eval_every",
+    "save_every",
+    "keep",
+    "sample_every",
+    "device",
+    "threads",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is on disk of a run. `points` are the lines of metrics.jsonl."""
+
+    name: str
+    path: Path
+    config: Config
+    points: list[dict[str, Any]]
+
+    @property
+    def step(self) -> int:
+        """The last step that was written down."""
+        return int(self.points[-1]["step"]) if self.points else 0
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The evaluation with the lowest validation loss."""
+        return min((p for p in self.points if "val_loss" in p), key=lambda p: float(p["val_loss"]), default=None)
+
+    @property
+    def finished_at(self) -> float:
+        """When it last wrote a model, in seconds since 1970."""
+        best = self.path / BEST
+        return (best if best.exists() else self.path / "config.yaml").stat().st_mtime
+
+
+def list_runs(runs_dir: str | Path = "runs") -> list[Run]:
+    """The runs in a directory, newest first. What is no run is passed over."""
+    found = []
+    for path in Path(runs_dir).glob("*/config.yaml"):
+        try:
+            found.append(read_run(path.parent))
+        except (CheckpointError, ConfigError):
+            continue
+    return sorted(found, key=lambda run: run.finished_at, reverse=True)
+
+
+def read_run(path: Path) -> Run:
+    """The run in a directory. Raises CheckpointError when it is none."""
+    if not (path / "config.yaml").is_file():
+        raise CheckpointError(f"{path} is no run: it has no config.yaml.")
+    points = []
+    try:
+        for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+            points.append(json.loads(line))
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        pass  # a line cut short by a crash; the ones before it count
+    return Run(path.name, path, build(read_yaml(path / "config.yaml"), str(path / "config.yaml")), points)
+
+
+def find(run: str | Path | None, runs_dir: str | Path = "runs") -> Path:
+    """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model.
+
+    Raises CheckpointError when there is none, naming the nearest.
+    """
+    if run is None:
+        for known in list_runs(runs_dir):
+            if (known.path / BEST).is_file():
+                return known.path
+        raise CheckpointError(f"There is no trained model in {runs_dir}/ yet. Train one first: seqcli train FILE")
+    for path in (Path(runs_dir) / run, Path(run)):
+        if path.is_dir() or path.is_file():
+            return path
+    names = [known.name for known in list_runs(runs_dir)]
+    there = f" The runs there are {', '.join(names[:8])}." if names else " There are no runs there yet."
+    raise CheckpointError(
+        f"There is no run {str(run)!r} in {runs_dir}/ and no such path.{nearest(str(run), names) or there}"
+    )
+
+
+def load(
+    run: str | Path | None = None,
+    *,
+    runs_dir: str | Path = "runs",
+    device: str = "auto",
+    threads: int = 0,
+    task: str | None = None,
+) -> "LanguageModel":
+    """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
+    from seqcli.core.tasks import MODELS
+    from seqcli.core.training.checkpoint import read
+
+    path = find(run, runs_dir)
+    if path.is_dir():
+        if not (path / BEST).is_file():
+            hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
+            raise CheckpointError(f"The run {path} has no {BEST} yet{hint}.")
+        path = path / BEST
+    stored = read(path)
+    kind = stored.metadata.get("task")
+    if kind not in MODELS:
+        raise CheckpointError(f"{path} holds a model for the task {kind!r}, which this version does not know.")
+    if task and kind != task:
+        raise CheckpointError(
+            f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
+        )
+    return MODELS[kind].open(stored, device, threads)
+
+
+def train(config: Config, *, run: str | None = None, runs_dir: str | Path = "runs") -> Iterator[Event]:
+    """Train into a new run, yielding events. Raises ConfigError, DataError, TrainingError."""
+    place = new_place(config, run, Path(runs_dir))
+    yield from _train(config, place, resume=False)
+
+
+def resume(run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs") -> Iterator[Event]:
+    """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
+
+    `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
+    """
+    place = find(run, runs_dir)
+    if place.is_file():
+        raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
+    config = read_run(place).config
+    if fixed := sorted(set(changes or {}) - MAY_CHANGE):
+        names = ", ".join("--" + name.replace("_", "-") for name in fixed)
+        raise ConfigError(f"{names} cannot change when a run goes on; train a new run for that.")
+    yield from _train(config.with_(**(changes or {})), place, resume=True)
+
+
+def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
+    """The directory of a new run. Raises ConfigError when the name is taken or is no name."""
+    if run is None:
+        stem = Path(config.files[0]).resolve().stem if config.files else "text"
+        base = re.sub(r"[^\w.-]+", "-", f"{stem}-{config.cell}").strip("-.") or "run"
+        run, count = base, 1
+        while (runs_dir / run).exists():
+            count += 1
+            run = f"{base}-{count}"
+    elif run in (".", "..") or Path(run).name != run:
+        raise ConfigError(f"--run {run!r} must be a plain name; say where with --runs-dir.")
+    if (runs_dir / run).exists():
+        raise ConfigError(
+            f"There is a run {runs_dir / run} already. "
+            f"Go on with it (--resume {run}), choose another --run, or remove it."
+        )
+    return runs_dir / run
+
+
+def _train(config: Config, place: Path, *, resume: bool) -> Iterator[Event]:
+    from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.training.checkpoint import newest_checkpoint
+    from seqcli.core.training.loop import Loop
+
+    said: list[str] = []
+    tokenizer = None
+    if resume:
+        from seqcli.core import tokenizers
+
+        tokenizer = tokenizers.from_json(newest_checkpoint(place)[0].metadata["tokenizer"])
+    job = TASKS[task_of(config)](config, said.append, tokenizer)
+    if not resume:
+        try:
+            place.mkdir(parents=True)
+            (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir."
+            ) from None
+    loop = Loop(job, place)
+    if resume:
+        loop.load()
+        (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
+    yield from (Notice(text) for text in said)
+    yield from loop

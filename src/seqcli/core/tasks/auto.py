@@ -1,0 +1,51 @@
+"""What a default of None becomes: sizes and rates by the amount of data, the budget and the machine."""
+
+from typing import Any
+
+import torch
+
+from seqcli.core.config import Config, build
+from seqcli.core.training.device import pick_precision
+from seqcli.core.training.optimizer import PEAK
+from seqcli.errors import ConfigError
+
+
+def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device) -> Config:
+    """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
+    c: dict[str, Any] = config.model_dump()
+    c["task"] = "lm"
+    c["device"] = device.type
+    c["precision"] = pick_precision(config.precision, device)
+    if not (c["epochs"] or c["steps"] or c["minutes"]):
+        c["minutes"] = 3.0
+        c["epochs"] = float(max(3, min(60, round(6e6 / tokens))))  # what a small text can bear
+    # how many tokens the budget can see, at the speed of a laptop
+    seen = min(c["minutes"] * 60 * 45_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
+    if c["steps"]:
+        seen = min(seen, c["steps"] * (c["batch_size"] or 24) * (c["window"] or 64))
+    lines = config.unit == "line"
+    if c["hidden"] is None:
+        by_budget = 256 if seen < 6e5 else 384 if seen < 5e6 else 512 if seen < 5e7 else 768
+        by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 1024
+        c["hidden"] = min(by_budget, by_data)
+    if c["embedding_dim"] is None:
+        c["embedding_dim"] = c["hidden"] if c["tie"] else 128 if vocab_size < 1000 else min(256, c["hidden"])
+    if c["tie"] and c["embedding_dim"] != c["hidden"]:
+        raise ConfigError(
+            f"--tie needs --embedding-dim equal to --hidden, but they are {c['embedding_dim']} and {c['hidden']}."
+        )
+    if c["dropout"] is None:
+        passes = seen / tokens
+        c["dropout"] = (
+            0.0 if passes < 1.5 else 0.1 if passes < 5 else 0.2 if passes < 10 else 0.35 if passes < 25 else 0.5
+        )
+    c["window"] = c["window"] or (256 if lines else 64)
+    if c["batch_size"] is None:
+        size = 64 if lines else 24
+        while not lines and size > 8 and tokens < size * c["window"] * 20:
+            size //= 2
+        c["batch_size"] = size
+    c["lr"] = c["lr"] or PEAK[config.optimizer]
+    if c["weight_decay"] is None:
+        c["weight_decay"] = 0.1 if config.optimizer in ("muon", "adamw") else 0.0
+    return build(c)

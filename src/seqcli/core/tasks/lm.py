@@ -1,0 +1,131 @@
+"""The task `lm`: a recurrent language model of a text, or of a list of lines."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from seqcli.core import tokenizers
+from seqcli.core.cells import cell_class
+from seqcli.core.config import Config
+from seqcli.core.data import (
+    Batches,
+    LineBatches,
+    StreamBatches,
+    TokenFile,
+    find_texts,
+    open_tokens,
+)
+from seqcli.core.models.lm import build_lm
+from seqcli.core.tasks.auto import resolve
+from seqcli.core.tasks.language_model import LanguageModel, evaluate
+from seqcli.core.tokenizers import Tokenizer
+from seqcli.core.training.device import pick_device, set_threads
+from seqcli.errors import ConfigError, DataError
+
+Say = Callable[[str], None]
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+class LMJob:
+    """What the training loop needs to train a language model (see training.loop.Job)."""
+
+    def __init__(self, config: Config, say: Say = lambda text: None, tokenizer: Tokenizer | None = None) -> None:
+        if config.bidirectional:
+            raise ConfigError(
+                "A language model predicts the next token from the past alone, so it cannot be --bidirectional."
+            )
+        if config.tie and config.encoding == "one-hot":
+            raise ConfigError("--tie shares an embedding with the output layer, and --encoding one-hot has none.")
+        if config.loss == "mse" and config.label_smoothing:
+            raise ConfigError("--label-smoothing is for --loss cross-entropy.")
+        set_threads(config.threads)
+        self.device = pick_device(config.device)
+        training, valid = read_data(config, say, tokenizer)
+        self.tokenizer = training.tokenizer
+        self.config = config = resolve(config, len(training.ids), self.tokenizer.vocab_size, self.device)
+        self._valid = valid.head(config.valid_tokens) if valid is not None else None
+        self.batches = self._batches(training)
+        self.model = build_lm(config, self.tokenizer.vocab_size, config.seed).to(self.device)
+        self.steps_per_epoch = self.batches.steps_per_epoch
+        self.train_tokens = len(training.ids)
+        self.valid_tokens = len(self._valid.ids) if self._valid is not None else 0
+        self.vocab_size = self.tokenizer.vocab_size
+        if isinstance(self.batches, LineBatches) and self.batches.cut:
+            say(f"{self.batches.cut} lines are longer than --window {config.window} tokens and are cut.")
+
+    def _batches(self, data: TokenFile) -> Batches:
+        c = self.config
+        assert c.batch_size and c.window
+        if data.ends is not None:
+            return LineBatches(data.ids, data.ends, c.batch_size, c.window, c.seed)
+        return StreamBatches(data.ids, c.batch_size, c.window, c.seed)
+
+    def loss(self, step: int, carry: list[Tensor]) -> tuple[Tensor, int, list[Tensor]]:
+        batch = self.batches[step].to(self.device)
+        state = None if batch.fresh or not carry else unflatten(self.config.cell, carry)
+        loss, state = self.model.loss(batch.x, batch.y, state, batch.mask, self.config.label_smoothing)
+        return loss, batch.tokens, [] if batch.mask is not None else flatten(state)
+
+    def evaluate(self) -> dict[str, float] | None:
+        return evaluate(self.model, self._valid, self.config.window or 256) if self._valid is not None else None
+
+    def preview(self) -> str | None:
+        model = LanguageModel(self.model, self.tokenizer, self.config)
+        length = 120 if self.config.tokens in ("char", "byte") else 30
+        return model.sample(length=length, seed=self.config.seed, temperature=0.8)
+
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "task": "lm",
+            "config": self.config.model_dump(),
+            "tokenizer": tokenizers.to_json(self.tokenizer),
+        }
+
+
+def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> tuple[TokenFile, TokenFile | None]:
+    """Training and validation data. Raises DataError for what cannot be trained on."""
+    paths = find_texts(config.files)
+    options = {
+        "normalize": config.normalize,
+        "lowercase": config.lowercase,
+        "min_count": config.min_count,
+        "vocab_size": config.vocab_size,
+    }
+    how: dict[str, Any] = {"unit": config.unit, "invalid": config.invalid_utf8, "progress": say}
+    data = open_tokens(paths, tokenizer=tokenizer, kind=config.tokens, options=options, **how)
+    if len(data.ids) < 2:
+        raise DataError(f"{paths[0]} has less than two tokens of text; there is nothing to learn from it.")
+    distinct = np.unique(data.ids[: 1 << 20])
+    if len(distinct) < 2:
+        only = data.tokenizer.token(int(distinct[0]))
+        raise DataError(f"{paths[0]} holds one distinct token only, {only!r}: there is nothing to learn from it.")
+    if config.valid is not None:
+        valid = open_tokens(find_texts([config.valid]), tokenizer=data.tokenizer, **how)
+        if len(valid.ids) < 2:
+            raise DataError(f"{config.valid} is too short to validate on.")
+        if valid.unknown:
+            say(f"{config.valid}: {valid.unknown} of {len(valid.ids)} tokens are unknown and count as <unk>.")
+        return data, valid
+    training, held_out = data.part(0, 1 - config.valid_split), data.part(1 - config.valid_split, 1)
+    units = len(held_out.ids) - 1 if held_out.ends is None else len(held_out.ends)
+    if units < 1:
+        if config.valid_split:
+            say("The text is too short to keep a part for validation: all of it is trained on.")
+        return data, None
+    return training, held_out
+
+
+def flatten(state: list[Any]) -> list[Tensor]:
+    """A stack's state as plain tensors, cut from the graph."""
+    return [tensor.detach() for cell in state for tensor in cell]
+
+
+def unflatten(cell: str, tensors: list[Tensor]) -> list[Any]:
+    """What `flatten` took apart."""
+    kind = cell_class(cell).state_type
+    n = len(kind._fields)
+    return [kind(*tensors[k : k + n]) for k in range(0, len(tensors), n)]

@@ -1,0 +1,97 @@
+"""What every tokenizer does, and the special tokens that all of them share."""
+
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.integer[Any]]
+
+SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+PAD, UNK, BOS, EOS = range(4)
+
+
+class Tokenizer(ABC):
+    """Text to ids and back. Ids 0 to 3 are the special tokens; the others never change once trained."""
+
+    name: ClassVar[str]
+    joins_lines: ClassVar[bool] = True  # encode(a + b) == encode(a) + encode(b) when a ends a line
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Number of ids, special tokens included."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Ids:
+        """Ids of a text, (n,)."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """Text of ids; special tokens but <unk> are left out."""
+
+    @abstractmethod
+    def token(self, id: int) -> str:
+        """The token of one id, for people to read."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """All that `from_json` needs, as JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, data: dict[str, Any]) -> "Tokenizer":
+        """The tokenizer that `to_json` wrote."""
+
+    @classmethod
+    @abstractmethod
+    def train(cls, blocks: Iterable[str], **options: Any) -> "Tokenizer":
+        """A tokenizer of the text in `blocks`, which are read once, in constant memory."""
+
+    def stream_decoder(self) -> "StreamDecoder":
+        """Decodes token after token, for showing text while it is made."""
+        return StreamDecoder(self)
+
+
+class StreamDecoder:
+    """Text of a growing list of ids, without ever showing half of a character."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._shown = ""
+
+    def push(self, id: int) -> str:
+        """The text that this token adds; it may be empty until its character is whole."""
+        self._ids.append(id)
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith("\ufffd") and len(self._ids) < 64:
+            return ""
+        new = text[len(self._shown) :]
+        self._shown = text
+        if len(self._ids) >= 64:  # keep a short tail as context, so that a long text costs no more a token
+            self._ids = self._ids[-8:]
+            self._shown = self._tokenizer.decode(self._ids)
+        return new
+
+    def finish(self) -> str:
+        """Whatever is still held back."""
+        text = self._tokenizer.decode(self._ids)
+        return text[len(self._shown) :]
+
+
+def normalizer(form: str) -> Any:
+    """A function str -> str for nfc, nfd, nfkc or none; ASCII text passes at once."""
+    if form == "none":
+        return lambda text: text
+    name = cast(Any, form.upper())
+
+    def normalize(text: str) -> str:
+        if text.isascii() or unicodedata.is_normalized(name, text):
+            return text
+        return unicodedata.normalize(name, text)
+
+    return normalize

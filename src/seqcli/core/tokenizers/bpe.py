@@ -1,0 +1,100 @@
+"""Byte-level byte-pair encoding (Sennrich 2016; bytes as in GPT-2), by the `tokenizers` library."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import tokenizers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+from seqcli.core.tokenizers.base import EOS, SPECIALS, Ids, Tokenizer, normalizer
+from seqcli.errors import DataError
+
+SAMPLE_BLOCKS = 64  # of at most 1 MiB: merges are learnt from so much of the text
+# words with their leading space, numbers, signs, and each line end for itself, so that lines can be cut apart
+SPLIT = Regex(r"\n| ?\p{L}[\p{L}\p{M}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|[^\S\n]+(?=[^\S\n])|[^\S\n]")
+
+
+class BPETokenizer(Tokenizer):
+    """Subwords of bytes: every text can be written, nothing is unknown. Saved as the library's tokenizer.json."""
+
+    name = "bpe"
+
+    def __init__(self, inner: tokenizers.Tokenizer, normalize: str = "nfc") -> None:
+        self.inner, self.form = inner, normalize
+        self.inner.encode_special_tokens = True  # "<pad>" in a text is text
+        self._normalize = normalizer(normalize)
+
+    @property
+    def vocab_size(self) -> int:
+        return int(self.inner.get_vocab_size())
+
+    @classmethod
+    def train(
+        cls,
+        blocks: Iterable[str],
+        *,
+        normalize: str = "nfc",
+        vocab_size: int | None = None,
+        **_: Any,
+    ) -> "BPETokenizer":
+        inner = tokenizers.Tokenizer(models.BPE())
+        inner.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(SPLIT, "isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        inner.decoder = decoders.ByteLevel()
+        smallest = len(SPECIALS) + 256
+        size = vocab_size or 4000
+        if size < smallest:
+            raise DataError(
+                f"--vocab-size is {size}; byte-level BPE needs at least {smallest}: the bytes and the special tokens."
+            )
+        trainer = trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=list(SPECIALS),
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        to_form = normalizer(normalize)
+        inner.train_from_iterator(map(encodable, map(to_form, islice(blocks, SAMPLE_BLOCKS))), trainer)
+        return cls(inner, normalize)
+
+    def encode(self, text: str) -> Ids:
+        # line by line: the library encodes the members of a batch in parallel, and short ones faster
+        lines = encodable(self._normalize(text)).splitlines(keepends=True)
+        parts = self.inner.encode_batch_fast(lines, add_special_tokens=False)
+        return np.fromiter((id for part in parts for id in part.ids), dtype=np.int32)
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        kept = [int(id) for id in ids if id > EOS]
+        return str(self.inner.decode(kept, skip_special_tokens=False))
+
+    def token(self, id: int) -> str:
+        return SPECIALS[id] if id <= EOS else str(self.inner.decode([id]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"tokenizer.json": json.loads(self.inner.to_str()), "normalize": self.form}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "BPETokenizer":
+        inner = tokenizers.Tokenizer.from_str(json.dumps(data["tokenizer.json"]))
+        return cls(inner, data["normalize"])
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot hold, as U+FFFD."""
+    return text.encode("utf-8", "replace").decode("utf-8") if has_surrogate(text) else text
+
+
+def has_surrogate(text: str) -> bool:
+    """Whether the text holds a code point that UTF-8 cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False

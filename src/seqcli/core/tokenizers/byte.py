@@ -1,0 +1,52 @@
+"""UTF-8 bytes as tokens: never an unknown one, and any file is a text."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from seqcli.core.tokenizers.base import SPECIALS, Ids, Tokenizer
+
+FIRST = len(SPECIALS)
+# Bytes that are not UTF-8 travel through str as lone surrogates (PEP 383), and come out as they went in.
+ERRORS = "surrogateescape"
+
+
+class ByteTokenizer(Tokenizer):
+    """One token a byte: id = 4 + byte. No normalization: the bytes are what they are."""
+
+    name = "byte"
+    vocab_size = FIRST + 256
+
+    @classmethod
+    def train(cls, blocks: Iterable[str], **_: Any) -> "ByteTokenizer":
+        return cls()
+
+    def encode(self, text: str) -> Ids:
+        try:
+            data = text.encode("utf-8", ERRORS)
+        except UnicodeEncodeError:  # a surrogate that stands for no byte
+            data = text.encode("utf-8", "surrogatepass")
+        return np.frombuffer(data, dtype=np.uint8).astype(np.int32) + FIRST
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        array = np.asarray(ids, dtype=np.int64)
+        data = (array[array >= FIRST] - FIRST).astype(np.uint8).tobytes()
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        try:
+            return data.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return data.decode("utf-8", "replace")
+
+    def token(self, id: int) -> str:
+        return SPECIALS[id] if id < FIRST else f"0x{id - FIRST:02x}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ByteTokenizer":
+        return cls()

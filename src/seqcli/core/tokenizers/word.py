@@ -1,0 +1,88 @@
+"""Words and punctuation as tokens, by Unicode's idea of a word character."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from seqcli.core.tokenizers.base import EOS, SPECIALS, UNK, Ids, Tokenizer, normalizer
+
+# a marked-up token such as <unk>; a word, with its inner apostrophes and hyphens; one sign; a line's end
+PIECE = re.compile(r"<\w+>|\w+(?:['’\-]\w+)*|[^\w\s]|\n")
+NEWLINE = "\n"
+NO_SPACE_BEFORE = set(".,;:!?)]}%…’”'\n")
+NO_SPACE_AFTER = set("([{“‘$#\n")
+
+
+class WordTokenizer(Tokenizer):
+    """Words, single signs and line ends; the most frequent ones, most frequent first, the others are <unk>."""
+
+    name = "word"
+
+    def __init__(self, words: list[str], normalize: str = "nfc", lowercase: bool = False) -> None:
+        self.words, self.form, self.lowercase = words, normalize, lowercase
+        self._normalize = normalizer(normalize)
+        self._id_of = {word: id for id, word in enumerate((*SPECIALS, *words))}
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._id_of)
+
+    @classmethod
+    def train(
+        cls,
+        blocks: Iterable[str],
+        *,
+        normalize: str = "nfc",
+        lowercase: bool = False,
+        min_count: int = 1,
+        vocab_size: int | None = None,
+        **_: Any,
+    ) -> "WordTokenizer":
+        split = cls([], normalize, lowercase).split
+        counts: Counter[str] = Counter()
+        for block in blocks:
+            counts.update(split(block))
+        for special in SPECIALS:
+            counts.pop(special, None)
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        most = (vocab_size or 30_000) - len(SPECIALS)
+        return cls([w for w in ranked if counts[w] >= min_count][:most], normalize, lowercase)
+
+    def split(self, text: str) -> list[str]:
+        """The tokens of a text, as strings."""
+        text = self._normalize(text)
+        return PIECE.findall(text.lower() if self.lowercase else text)
+
+    def encode(self, text: str) -> Ids:
+        id_of = self._id_of
+        return np.fromiter((id_of.get(w, UNK) for w in self.split(text)), dtype=np.int32)
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        out: list[str] = []
+        quoted = False
+        glue = True  # no space before the first token
+        for id in np.asarray(ids, dtype=np.int64).tolist():
+            if id <= EOS and id != UNK:
+                continue
+            word = self.token(id)
+            closing = word == '"' and quoted
+            if not (glue or word in NO_SPACE_BEFORE or closing):
+                out.append(" ")
+            out.append(word)
+            if word == '"':
+                quoted = not quoted
+            glue = word in NO_SPACE_AFTER or (word == '"' and quoted)
+        return "".join(out)
+
+    def token(self, id: int) -> str:
+        return SPECIALS[id] if id <= EOS else self.words[id - len(SPECIALS)]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"words": self.words, "normalize": self.form, "lowercase": self.lowercase}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "WordTokenizer":
+        return cls(data["words"], data["normalize"], data["lowercase"])

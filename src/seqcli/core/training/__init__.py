@@ -1,0 +1,1 @@
+"""The loop and what it stands on: optimizer, schedule, averages, device, checkpoint."""

@@ -1,0 +1,158 @@
+"""Checkpoints: safetensors files, written whole or not at all, and read with suspicion.
+
+runs/NAME/best.safetensors                             the weights to use, with all that a command needs to use them
+runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to go on from
+                                    state.safetensors  optimizer, averages, generators, carried state, position
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from seqcli.errors import CheckpointError
+
+FORMAT = 1
+STEP = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Tensors by name, and JSON metadata."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write a safetensors file so that `path` is at every moment the old file or the new one, whole.
+
+    Tensors that share memory (a tied embedding) are stored once. Raises CheckpointError when it cannot be written.
+    """
+    kept: dict[str, Tensor] = {}
+    aliases: dict[str, str] = {}
+    places: dict[tuple[int, tuple[int, ...]], str] = {}
+    for name, tensor in tensors.items():
+        place = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and place in places:
+            aliases[name] = places[place]
+        else:
+            places[place] = name
+            kept[name] = tensor.detach().cpu().contiguous()
+    text = {key: json.dumps(value) for key, value in metadata.items()}
+    text["seqcli_format"] = str(FORMAT)
+    text["aliases"] = json.dumps(aliases)
+    data = save(kept, metadata=text)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def read(path: Path) -> Stored:
+    """A file that `write` wrote. Raises CheckpointError for anything else, saying what it is."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, has no iterator
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except SafetensorError as error:
+        raise CheckpointError(_what_it_is(path, error)) from None
+    if "seqcli_format" not in text:
+        raise CheckpointError(f"{path} is a safetensors file, but not one that seqcli wrote.")
+    if int(text["seqcli_format"]) > FORMAT:
+        raise CheckpointError(
+            f"{path} is of format {text['seqcli_format']}, from a newer seqcli; this one reads up to {FORMAT}. "
+            "Upgrade seqcli."
+        )
+    metadata = {key: json.loads(value) for key, value in text.items() if key != "seqcli_format"}
+    for alias, name in metadata.pop("aliases", {}).items():
+        tensors[alias] = tensors[name]
+    return Stored(tensors, metadata)
+
+
+def _what_it_is(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(2)
+    if head == b"PK" or head[:1] == b"\x80":
+        return (
+            f"{path} is a pickled torch file. Such a file can run any code when opened, so seqcli never reads one; "
+            "convert it to safetensors where you trust it."
+        )
+    return f"{path} is damaged or is no safetensors file ({error})."
+
+
+# --- what to go on from ---------------------------------------------------------------------------------------------
+
+
+def checkpoint_dir(run_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return run_dir / "checkpoints" / f"step-{step:08d}"
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    found = [p for p in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(p.name)]
+    return sorted(found, key=lambda p: int(p.name[5:]))
+
+
+def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep: int) -> Path:
+    """Write the pair of files of a step, whole, and only then remove all but the newest `keep`."""
+    place = checkpoint_dir(run_dir, step)
+    temporary = place.with_name(f".{place.name}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        write(temporary / "model.safetensors", model.tensors, model.metadata)
+        write(temporary / "state.safetensors", state.tensors, state.metadata)
+        shutil.rmtree(place, ignore_errors=True)
+        temporary.replace(place)
+    except OSError as error:
+        raise CheckpointError(f"{place} cannot be written: {error.strerror}.") from None
+    for old in checkpoints(run_dir)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def newest_checkpoint(run_dir: Path) -> tuple[Stored, Stored, list[str]]:
+    """Model and state of the newest checkpoint that is whole, and a sentence for each damaged one passed over.
+
+    Raises CheckpointError when there is none to go on from.
+    """
+    complaints: list[str] = []
+    for place in reversed(checkpoints(run_dir)):
+        try:
+            return read(place / "model.safetensors"), read(place / "state.safetensors"), complaints
+        except CheckpointError as error:
+            complaints.append(f"{error} The checkpoint before it is used.")
+    raise CheckpointError(
+        " ".join(
+            [
+                *(c.removesuffix(" The checkpoint before it is used.") for c in complaints),
+                f"{run_dir} has no checkpoint to resume from.",
+            ]
+        )
+    )
+
+
+def generator_state(generator: torch.Generator) -> Tensor:
+    """The state of a generator, as a tensor to store."""
+    return generator.get_state().clone()

@@ -1,0 +1,54 @@
+"""Device, precision and threads: what `auto` becomes here."""
+
+import contextlib
+import os
+from contextlib import AbstractContextManager
+
+import torch
+
+from seqcli.errors import ConfigError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; auto is cuda, else mps, else cpu. Raises ConfigError when it is not there."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        # one small recurrent step costs less on a processor than its way to mps and back
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[name]:
+        have = ", ".join(device for device, is_there in there.items() if is_there)
+        raise ConfigError(f"--device {name}: this machine or this build of torch has none; it has {have}.")
+    return torch.device(name)
+
+
+def has_fast_bf16() -> bool:
+    """Whether this processor multiplies bf16 matrices in hardware (AMX, AVX512-BF16)."""
+    cpu: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """fp32, bf16 or fp16; auto is bf16 where it is fast. Raises ConfigError where it cannot run."""
+    if name == "auto":
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+        return "bf16" if device.type == "cpu" and has_fast_bf16() else "fp32"
+    if name == "fp16" and device.type != "cuda":
+        raise ConfigError(f"--precision fp16 needs a GPU, but the device is {device.type}; use bf16 or fp32.")
+    return name
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which products run in `precision`; parameters stay fp32."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype)
+
+
+def set_threads(count: int) -> int:
+    """Use so many threads (0: every core this process may use); returns the number."""
+    if count == 0:
+        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(count)
+    return count

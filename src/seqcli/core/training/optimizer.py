@@ -1,0 +1,96 @@
+"""Optimizers: Muon for the recurrent matrices with AdamW for the rest, or one of torch's for all."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.core.cells import Cell
+
+PEAK = {"muon": 1.2e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose every update is made nearly orthogonal (Jordan 2024, "Muon: an optimizer for hidden layers").
+
+    The update U = V' of the momentum's singular value decomposition S -> U S V' is found by Newton-Schulz iterations
+    X <- a X + (b A + c A^2) X with A = X X', and scaled by 0.2 sqrt(max(rows, columns)), so that its root mean square
+    is that of AdamW and one learning rate serves both (Liu 2025, arXiv:2502.16982). Runs in `dtype`.
+    """
+
+    COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        iterations: int = 5,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self.momentum, self.iterations, self.dtype = momentum, iterations, dtype
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever given
+        """One update, with Nesterov momentum and decoupled weight decay."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["momentum"] = torch.zeros_like(p)
+                state["momentum"].lerp_(p.grad, 1 - self.momentum)
+                update = self.orthogonalize(p.grad.lerp(state["momentum"], self.momentum))
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+
+    def orthogonalize(self, m: Tensor) -> Tensor:
+        """The nearest matrix with orthonormal rows or columns, roughly: singular values come to 0.7 .. 1.2."""
+        a, b, c = self.COEFFICIENTS
+        x = (m / (m.norm() + 1e-7)).to(self.dtype)
+        tall = x.shape[0] >= x.shape[1]
+        for _ in range(self.iterations):
+            gram = x.t() @ x if tall else x @ x.t()
+            factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+            factor.diagonal().add_(a)
+            x = x @ factor if tall else factor @ x
+        orthogonal: Tensor = x.to(m.dtype)
+        return orthogonal
+
+
+def make_optimizers(
+    model: nn.Module, name: str, lr: float, weight_decay: float, dtype: torch.dtype = torch.float32
+) -> list[torch.optim.Optimizer]:
+    """The optimizers of that name over all parameters. Weight decay falls on matrices only, never on biases; it is
+    decoupled for muon and adamw (Loshchilov 2019), and an L2 penalty for the others.
+
+    Muon takes the weights of cells, except a first layer's that read one-hot vectors: those are an embedding.
+    """
+    hidden = {
+        id(p) for cell in model.modules() if isinstance(cell, Cell) for p in (cell.weight_ih_l0, cell.weight_hh_l0)
+    }
+    if getattr(getattr(model, "encoding", None), "weight", None) is None:
+        first = next((cell for cell in model.modules() if isinstance(cell, Cell)), None)
+        hidden -= {id(first.weight_ih_l0)} if first is not None else set()
+    parameters = list(model.parameters())
+    muon = [p for p in parameters if name == "muon" and id(p) in hidden]
+    rest = [p for p in parameters if name != "muon" or id(p) not in hidden]
+    matrices, vectors = [p for p in rest if p.ndim > 1], [p for p in rest if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    optimizers: list[torch.optim.Optimizer] = []
+    if muon:
+        optimizers.append(Muon(muon, lr, weight_decay=weight_decay, dtype=dtype))
+    if name in ("muon", "adamw"):
+        optimizers.append(torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99), fused=True))
+    elif name == "sgd":
+        optimizers.append(torch.optim.SGD(groups, lr=lr))
+    elif name == "rmsprop":
+        optimizers.append(torch.optim.RMSprop(groups, lr=lr, alpha=0.95))
+    else:
+        optimizers.append(torch.optim.Adagrad(groups, lr=lr))
+    return optimizers
