@@ -1,7 +1,8 @@
 """The command line: one thin command a file; what is slow to import is imported by the commands that need it."""
 
-import sys
-from typing import Annotated
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -40,16 +41,29 @@ def common(
     """
 
 
-app.command()(train)
-app.command()(sample)
-app.command(name="eval")(evaluate)
-app.command()(runs)
-app.command()(info)
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with its errors mapped inside typer, which would map a closed pipe to a failure."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with console.errors_mapped():
+            command(*args, **kwargs)
+
+    return run
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "sample": sample,
+    "eval": evaluate,
+    "runs": runs,
+    "info": info,
+}
+for name, command in COMMANDS.items():
+    app.command(name=name)(_guarded(command))
 
 
 def main() -> None:
     """Run the command line; the entry point of `seqcli` and of `python -m seqcli`."""
     console.use_utf8()
-    with console.errors_mapped():
-        app(prog_name="seqcli", standalone_mode=True)
-    sys.exit(0)
+    app(prog_name="seqcli")

@@ -24,6 +24,11 @@ def use_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
+def typed(text: str) -> str:
+    """Text from the command line as UTF-8, also where the locale made Python read it as ASCII and escape the rest."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def notice(text: str) -> None:
     """A sentence for the user, on stderr."""
     stderr.print(Text(text, style="dim"))

@@ -41,6 +41,7 @@ def sample(
     quiet: Quiet = False,
 ) -> None:
     """Write text with a trained language model: [bold]seqcli sample --prime hello[/]"""
+    prime, stop = console.typed(prime), console.typed(stop or "")
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="lm")
     _, strange = model.encode_prime(prime)
     if not quiet:

@@ -41,8 +41,10 @@ def keep_top_p(scores: Tensor, p: float) -> Tensor:
     """-inf outside the nucleus (Holtzman 2020): the fewest best tokens whose probabilities reach p together."""
     ranked, order = scores.sort(dim=1, descending=True)
     probabilities = ranked.softmax(1)
-    before = probabilities.cumsum(1) - probabilities  # what the better ones sum to; the best always stays
-    ranked = ranked.masked_fill(before >= p, -torch.inf)
+    before = probabilities.cumsum(1) - probabilities  # what the better ones sum to
+    outside = before >= p
+    outside[:, 0] = False  # the best one always stays
+    ranked = ranked.masked_fill(outside, -torch.inf)
     return torch.empty_like(scores).scatter_(1, order, ranked)
 
 

@@ -63,18 +63,21 @@ class StreamDecoder:
         self._tokenizer = tokenizer
         self._ids: list[int] = []
         self._shown = ""
+        self._waiting = 0
 
     def push(self, id: int) -> str:
         """The text that this token adds; it may be empty until its character is whole."""
         self._ids.append(id)
         text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") and len(self._ids) < 64:
+        if text.endswith("\ufffd") and self._waiting < 3:  # no character has more than four bytes
+            self._waiting += 1
             return ""
+        self._waiting = 0
         new = text[len(self._shown) :]
-        self._shown = text
-        if len(self._ids) >= 64:  # keep a short tail as context, so that a long text costs no more a token
+        if len(self._ids) >= 64:  # a short tail is context enough, and keeps a long text as cheap as a short one
             self._ids = self._ids[-8:]
-            self._shown = self._tokenizer.decode(self._ids)
+            text = self._tokenizer.decode(self._ids)
+        self._shown = text
         return new
 
     def finish(self) -> str:

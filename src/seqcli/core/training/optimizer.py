@@ -26,9 +26,9 @@ class Muon(torch.optim.Optimizer):
         params: Iterable[nn.Parameter],
         lr: float,
         *,
-        momentum: float = 0.95,
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
-        iterations: int = 5,
+        iterations: int = 3,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})

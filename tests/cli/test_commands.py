@@ -1,0 +1,188 @@
+"""What a user sees."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import seqcli as package
+from seqcli.core.config import Config, option_name
+
+Run = Callable[..., Any]
+
+
+def process(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "seqcli", *map(str, args)], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False, **options)  # fmt: skip
+
+
+def test_help_imports_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['seqcli', '--help']\n"
+        "from seqcli.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = [m for m in ('torch', 'numpy', 'tokenizers', 'safetensors') if m in sys.modules]\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "train" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "eval", "runs", "info"])
+def test_help(seqcli: Run, command: str) -> None:
+    a, b = seqcli(command, "--help"), seqcli(command, "-h")
+    assert a.code == 0
+    assert a.out == b.out
+
+
+def test_train_has_an_option_for_every_field(seqcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = seqcli("train", "--help").out
+    for name in Config.model_fields:
+        if name != "files":
+            assert option_name(name) in text
+
+
+def test_version(seqcli: Run) -> None:
+    assert seqcli("--version").out == f"seqcli {package.__version__}\n"
+
+
+def test_train_sample_eval(seqcli: Run, corpus: Path) -> None:
+    result = seqcli("train", corpus, "--cell", "gru", "--hidden", 8, "--steps", 20, "--run", "first")
+    assert result.code == 0, result.err
+    assert result.out == ""
+    assert re.search(r"^step 10/20  epoch \d\.\d\d  loss \d\.\d{4}  lr .*  grad .*tokens/s", result.err, re.MULTILINE)
+    assert "seqcli sample --run first" in result.err
+    assert "\x1b" not in result.err
+
+    sampled = seqcli("sample", "--prime", "the ", "--length", 30, "--seed", 1)
+    assert sampled.code == 0, sampled.err
+    assert sampled.out.startswith("the ")
+    assert len(sampled.out) == 4 + 30 + 1
+    assert sampled.out == seqcli("sample", "--prime", "the ", "--length", 30, "--seed", 1).out
+
+    lines = seqcli("sample", "-n", 3, "--json", "--length", 5, "--seed", 2).out.splitlines()
+    assert [set(json.loads(line)) for line in lines] == [{"prime", "text", "ended"}] * 3
+
+    figures = seqcli("eval", corpus)
+    assert "perplexity" in figures.out
+    assert "bits per byte" in figures.out
+    found = json.loads(seqcli("eval", corpus, "--json").out)
+    assert found["run"] == "first"
+    assert found["loss"] > 0
+    two = seqcli("eval", corpus, "--run", "first", "--run", "runs/first/best.safetensors").out.splitlines()
+    assert len(two) == 3
+
+    assert seqcli("runs").out.splitlines()[1].startswith("first\tlm\tgru 1 x 8\t20\t")
+    assert json.loads(seqcli("runs", "--json").out)["run"] == "first"
+    info = seqcli("info", "first")
+    assert "gru" in info.out
+    assert json.loads(seqcli("info", "--json").out)["config"]["cell"] == "gru"
+
+
+def test_runs_dir(seqcli: Run, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQCLI_RUNS", "elsewhere")
+    assert seqcli("train", corpus, "--steps", 2, "--hidden", 4, "--quiet").err == ""
+    assert seqcli("sample", "--length", 3).code == 0
+    assert Path("elsewhere/corpus-lstm/best.safetensors").is_file()
+    assert not Path("runs").exists()
+
+
+def test_show_config_feeds_config(seqcli: Run, corpus: Path) -> None:
+    shown = seqcli("train", corpus, "--cell", "gru", "--no-tie", "--show-config").out
+    assert yaml.safe_load(shown)["cell"] == "gru"
+    Path("recipe.yaml").write_text(shown.replace("hidden: null", "hidden: 6"))
+    again = seqcli("train", "--config", "recipe.yaml", "--cell", "rnn", "--show-config").out
+    assert yaml.safe_load(again) == {**yaml.safe_load(shown), "cell": "rnn", "hidden": 6}
+    assert seqcli("train", "--config", "recipe.yaml", "--steps", 1, "--run", "made").code == 0
+    saved = "runs/made/config.yaml"
+    assert yaml.safe_load(seqcli("train", "--config", saved, "--show-config").out) == yaml.safe_load(Path(saved).read_text())  # fmt: skip
+
+
+def test_train_json(seqcli: Run, corpus: Path) -> None:
+    result = seqcli("train", corpus, "--steps", 12, "--hidden", 4, "--json")
+    events = [json.loads(line) for line in result.out.splitlines()]
+    assert events[0]["event"] == "notice"
+    assert {"started", "logged", "evaluated", "saved", "finished"} <= {e["event"] for e in events}
+    assert result.err == ""
+
+
+def test_resume(seqcli: Run, trained: Path) -> None:
+    result = seqcli("train", "--resume", "small", "--steps", 8)
+    assert result.code == 0, result.err
+    assert "8 steps, from step 6" in result.err
+    assert seqcli("train", "x.txt", "--resume", "small").code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Path, number: int) -> None:
+    args = [sys.executable, "-m", "seqcli", "train", str(corpus), "--hidden", "4", "--log-every", "5", "--steps", "1000000", "--run", "long"]  # fmt: skip
+    with subprocess.Popen(args, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        seen = ""
+        for line in child.stderr:
+            seen += line
+            if line.startswith("step 20/"):
+                break
+        child.send_signal(number)
+        rest = child.stderr.read()
+    assert child.returncode == 130, seen + rest
+    assert "seqcli train --resume long" in rest
+    assert "Traceback" not in rest
+    assert len(list(Path("runs/long/checkpoints").glob("step-*"))) == 1
+
+
+def test_ctrl_c_in_sampling(trained: Path) -> None:
+    args = [sys.executable, "-u", "-m", "seqcli", "sample", "--length", "100000000"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.read(50)
+        child.send_signal(signal.SIGINT)
+        child.stdout.close()
+        err = child.stderr.read()
+    assert child.returncode in (0, 130)  # by the signal, or by the closed pipe if that came first
+    assert "Traceback" not in err
+
+
+def test_closed_stdout_is_a_quiet_end(trained: Path) -> None:
+    command = f"{sys.executable} -m seqcli sample --length 100000 | head -c 20; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    assert len(done.stdout) == 20
+    assert done.returncode == 0
+
+
+def test_utf8_whatever_the_locale(corpus: Path) -> None:
+    Path("k.txt").write_text("한국어 문장입니다. 👩‍👧\n" * 30, encoding="utf-8")
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    assert process("train", "k.txt", "--steps", 2, "--hidden", 4, "--run", "k", env=env).returncode == 0
+    done = process("sample", "--prime", "한국어", "--length", 3, "--seed", 1, env=env)
+    assert done.stdout.startswith("한국어"), done.stderr
+
+
+def test_streaming_comes_as_it_is_made(trained: Path) -> None:
+    args = [sys.executable, "-m", "seqcli", "sample", "--length", "3000000"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout is not None
+        start = time.monotonic()
+        assert len(child.stdout.read(10)) == 10
+        assert time.monotonic() - start < 30  # long before three million characters
+        child.kill()
+
+
+def test_completion_script(seqcli: Run) -> None:
+    done = process("--show-completion", env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "SHELL": "/bin/bash"})  # fmt: skip
+    assert done.returncode in (0, 2)
+    env = {**os.environ, "_SEQCLI_COMPLETE": "complete_bash", "COMP_WORDS": "seqcli tr", "COMP_CWORD": "1"}
+    assert "train" in process(env=env).stdout

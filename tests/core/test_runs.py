@@ -1,0 +1,205 @@
+"""Training through the one door: events, resuming to the same bits, loading, sampling, measuring."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import seqcli
+from seqcli.core import runs
+from seqcli.core.config import build
+from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
+from seqcli.core.training.checkpoint import checkpoints, read
+from seqcli.errors import CheckpointError, ConfigError, DataError, TrainingError, VocabularyError
+
+SMALL: dict[str, Any] = {"hidden": 8, "embedding_dim": 6, "batch_size": 4, "window": 9, "log_every": 3, "eval_every": 7, "threads": 2}  # fmt: skip
+
+
+def points(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("tokens_per_s", "seconds")} for line in lines]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.3, "layers": 2},
+        {"cell": "gru", "dropout": 0.2, "optimizer": "adamw", "precision": "bf16", "average_decay": 0},
+        {"cell": "rnn", "unit": "line", "encoding": "one-hot", "loss": "mse", "optimizer": "sgd", "lr": 0.01},
+        {"tokens": "word", "tie": True, "embedding_dim": 8, "optimizer": "adagrad", "schedule": "plateau"},
+        {"tokens": "bpe", "vocab_size": 280, "optimizer": "rmsprop", "schedule": "cosine"},
+    ],
+    ids=lambda o: "-".join(map(str, o.values())),
+)
+def test_resuming_equals_never_having_stopped(corpus: Path, options: dict[str, Any]) -> None:
+    """40 steps; and 20 or so, stopped at an odd place, and resumed to 40: the same weights, metrics and samples."""
+    config = build({**SMALL, **options, "files": (str(corpus),), "steps": 40})
+    list(runs.train(config, run="whole"))
+    events = runs.train(config, run="halves")
+    for event in events:
+        if isinstance(event, Stepped) and event.step == 20:
+            break
+    events.close()  # type: ignore[attr-defined]  # a generator
+    resumed = list(runs.resume("halves"))
+    assert [e.step for e in resumed if isinstance(e, Started)] == [20]
+    for name in ("best.safetensors", "checkpoints/step-00000040/model.safetensors", "checkpoints/step-00000040/state.safetensors"):  # fmt: skip
+        whole, halves = read(Path("runs/whole") / name), read(Path("runs/halves") / name)
+        assert whole.tensors.keys() == halves.tensors.keys()
+        for key, tensor in whole.tensors.items():
+            assert torch.equal(tensor, halves.tensors[key]), (name, key)
+    assert points(Path("runs/whole")) == points(Path("runs/halves"))
+    assert len(points(Path("runs/whole"))) >= 40 // 3 + 40 // 7
+    a, b = seqcli.load("whole"), seqcli.load("halves")
+    assert a.sample("the", length=30, seed=3) == b.sample("the", length=30, seed=3)
+
+
+def test_metrics_written_after_the_checkpoint_are_forgotten(corpus: Path) -> None:
+    """A killed process has written log points beyond its last checkpoint; they must not stand twice."""
+    config = build({**SMALL, "files": (str(corpus),), "steps": 20, "save_every": 8})
+    list(runs.train(config, run="whole"))
+    events = runs.train(config, run="killed")
+    for event in events:
+        if isinstance(event, Stepped) and event.step == 14:
+            break
+    events.close()  # type: ignore[attr-defined]  # a generator
+    import shutil
+
+    shutil.rmtree("runs/killed/checkpoints/step-00000014")  # as if it had been killed, not closed
+    list(runs.resume("killed"))
+    assert points(Path("runs/whole")) == points(Path("runs/killed"))
+
+
+def test_events(corpus: Path) -> None:
+    events = list(seqcli.train(build({**SMALL, "files": (str(corpus),), "steps": 14}), run="r"))
+    kinds = [type(e) for e in events]
+    assert kinds.count(Stepped) == 14
+    assert [e.step for e in events if isinstance(e, Logged)] == [3, 6, 9, 12, 14]
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [7, 14]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.val_loss == min(e.val_loss for e in events if isinstance(e, Evaluated))
+    assert read(Path("runs/r/best.safetensors")).metadata["step"] == last.best_step
+
+
+def test_minutes_become_steps_once(corpus: Path) -> None:
+    events = list(seqcli.train(build({**SMALL, "files": (str(corpus),), "minutes": 0.02}), run="r"))
+    (planned,) = [e for e in events if isinstance(e, Planned)]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.step == planned.total_steps
+    assert last.seconds < 6
+
+
+def test_patience_stops(corpus: Path) -> None:
+    config = build({**SMALL, "files": (str(corpus),), "steps": 400, "eval_every": 2, "patience": 2, "lr": 1e-9})
+    last = list(runs.train(config))[-1]
+    assert isinstance(last, Finished)
+    assert last.reason == "patience"
+    assert last.step < 400
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good(corpus: Path) -> None:
+    config = build({**SMALL, "files": (str(corpus),), "steps": 500, "optimizer": "sgd", "lr": 1e30, "clip": 0, "save_every": 1, "loss": "mse"})  # fmt: skip
+    with pytest.raises(TrainingError, match=r"At step \d+ the .* Lower --lr .* last good checkpoint is runs/nan"):
+        list(runs.train(config, run="nan"))
+    for place in checkpoints(Path("runs/nan")):
+        assert all(t.isfinite().all() for t in read(place / "model.safetensors").tensors.values())
+
+
+def test_one_file_is_enough(trained: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "elsewhere" / "model.safetensors"
+    alone.parent.mkdir()
+    alone.write_bytes((trained / "best.safetensors").read_bytes())
+    a, b = seqcli.load(alone), seqcli.load("small")
+    assert a.sample("the", length=40, seed=1) == b.sample("the", length=40, seed=1)
+    assert a.evaluate(tmp_path / "corpus.txt")["loss"] == b.evaluate(tmp_path / "corpus.txt")["loss"]
+
+
+def test_evaluation_does_not_depend_on_how_the_text_is_cut(trained: Path, tmp_path: Path) -> None:
+    """Figures of a text read by many readers, against one pass of the model over all of it."""
+    text = (tmp_path / "corpus.txt").read_text()
+    model = seqcli.load("small")
+    ids = torch.from_numpy(model.tokenizer.encode(text).astype("int64"))[None]
+    with torch.no_grad():
+        scores, _ = model.model(ids[:, :-1])
+    exact = torch.nn.functional.cross_entropy(scores[0], ids[0, 1:]).item()
+    found = model.evaluate(tmp_path / "corpus.txt")
+    assert found["loss"] == pytest.approx(exact, rel=1e-4)
+    assert found["tokens"] == len(text) - 1
+    assert found["bits_per_character"] == pytest.approx(exact / 0.6931 * (len(text) - 1) / len(text), rel=1e-2)
+
+
+def test_sampling_options(trained: Path) -> None:
+    model = seqcli.load("small")
+    one = model.sample("the ", length=50, seed=5)
+    assert one == model.sample("the ", length=50, seed=5)
+    assert one != model.sample("the ", length=50, seed=6)
+    assert one.startswith("the ")
+    assert len(one) == 54
+    for sample in model.samples("c", num_samples=3, length=80, seed=1, stop="a"):
+        assert "a" not in sample.text
+        assert sample.ended == "stop"
+    assert len({s.text for s in model.samples(num_samples=3, length=30, seed=1)}) == 3
+    greedy = model.sample("the", length=20, temperature=0)
+    assert greedy == model.sample("the", length=20, top_k=1, temperature=1, seed=9)
+    assert model.sample("", length=5, seed=1)
+    with pytest.raises(VocabularyError, match="knows nothing"):
+        model.sample("Ω")
+    assert model.encode_prime("cΩat") == (model.tokenizer.encode("cΩat").tolist(), ["Ω"])
+
+
+def test_finding_runs(trained: Path, corpus: Path) -> None:
+    list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2}), run="newer"))
+    os.utime("runs/newer/best.safetensors", (2e9, 2e9))
+    assert [r.name for r in runs.list_runs()] == ["newer", "small"]
+    assert runs.find(None).name == "newer"
+    assert runs.find(Path("runs/small")) == Path("runs/small")
+    with pytest.raises(CheckpointError, match="Did you mean small"):
+        runs.find("smal")
+    with pytest.raises(CheckpointError, match="Train one first"):
+        runs.find(None, "nowhere")
+    with pytest.raises(CheckpointError, match="needs a model for translate"):
+        runs.load("small", task="translate")
+
+
+def test_names_of_runs(trained: Path, corpus: Path) -> None:
+    config = build({**SMALL, "files": (str(corpus),), "steps": 1})
+    assert list(runs.train(config))[-1].run_dir == Path("runs/corpus-lstm")  # type: ignore[union-attr]  # Finished
+    assert list(runs.train(config))[-1].run_dir == Path("runs/corpus-lstm-2")  # type: ignore[union-attr]  # Finished
+    with pytest.raises(ConfigError, match="already"):
+        list(runs.train(config, run="small"))
+    with pytest.raises(ConfigError, match="plain name"):
+        list(runs.train(config, run="a/b"))
+
+
+def test_resume_lengthens_but_changes_nothing_else(trained: Path) -> None:
+    with pytest.raises(ConfigError, match="--cell, --lr cannot change"):
+        list(runs.resume("small", {"lr": 1.0, "cell": "gru"}))
+    last = list(runs.resume("small", {"steps": 9}))[-1]
+    assert isinstance(last, Finished)
+    assert last.step == 9
+
+
+def test_wrong_combinations(corpus: Path) -> None:
+    for options, message in [
+        ({"bidirectional": True}, "bidirectional"),
+        ({"tie": True, "encoding": "one-hot"}, "--tie"),
+        ({"tie": True, "hidden": 8, "embedding_dim": 9}, "--tie needs"),
+        ({"label_smoothing": 0.1, "loss": "mse"}, "--label-smoothing"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            list(runs.train(build({"files": (str(corpus),), "steps": 1, **options}), run="x"))
+    assert not Path("runs/x").exists()
+
+
+def test_validation_file(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid.txt").write_text("the cat met the dog. Ω\n" * 5)
+    events = list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2, "valid": "valid.txt"})))
+    started = next(e for e in events if isinstance(e, Started))
+    assert (started.train_tokens, started.valid_tokens) == (len(corpus.read_text()), len("the cat met the dog. Ω\n") * 5)  # fmt: skip
+    assert any("5 of 115 tokens are unknown" in getattr(e, "text", "") for e in events)
+    with pytest.raises(DataError, match="no file"):
+        list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2, "valid": "none.txt"})))
