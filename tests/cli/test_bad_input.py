@@ -93,7 +93,9 @@ def test_options(seqcli: Run, corpus: Path, options: tuple[str, ...], parts: tup
 def test_all_wrong_options_at_once(seqcli: Run, corpus: Path) -> None:
     Path("bad.yaml").write_text("hiden: 3\nlayers: none\n")
     result = seqcli("train", corpus, "--cell", "x", "--lr", "-1", "--config", "bad.yaml")
-    refused(result, 2, "bad.yaml: there is no option 'hiden'. Did you mean hidden?", "bad.yaml: --layers", "--cell", "--lr")  # fmt: skip
+    refused(
+        result, 2, "bad.yaml: there is no option 'hiden'. Did you mean hidden?", "bad.yaml: --layers", "--cell", "--lr"
+    )
     assert result.err.count("Error: ") == 4
 
 
@@ -121,7 +123,23 @@ def test_not_enough_memory(seqcli: Run, corpus: Path) -> None:
 
 
 def test_loss_becomes_nan(seqcli: Run, corpus: Path) -> None:
-    result = seqcli("train", corpus, "--steps", 300, "--hidden", 4, "--optimizer", "sgd", "--lr", 1e30, "--clip", 0, "--loss", "mse", "--quiet")  # fmt: skip
+    result = seqcli(
+        "train",
+        corpus,
+        "--steps",
+        300,
+        "--hidden",
+        4,
+        "--optimizer",
+        "sgd",
+        "--lr",
+        1e30,
+        "--clip",
+        0,
+        "--loss",
+        "mse",
+        "--quiet",
+    )
     refused(result, 1, "At step", "Lower --lr (it was 1e+30)")
 
 

@@ -21,7 +21,15 @@ Run = Callable[..., Any]
 
 
 def process(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "seqcli", *map(str, args)], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False, **options)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "seqcli", *map(str, args)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        **options,
+    )
 
 
 def test_help_imports_no_torch() -> None:
@@ -106,7 +114,9 @@ def test_show_config_feeds_config(seqcli: Run, corpus: Path) -> None:
     assert yaml.safe_load(again) == {**yaml.safe_load(shown), "cell": "rnn", "hidden": 6}
     assert seqcli("train", "--config", "recipe.yaml", "--steps", 1, "--run", "made").code == 0
     saved = "runs/made/config.yaml"
-    assert yaml.safe_load(seqcli("train", "--config", saved, "--show-config").out) == yaml.safe_load(Path(saved).read_text())  # fmt: skip
+    assert yaml.safe_load(seqcli("train", "--config", saved, "--show-config").out) == yaml.safe_load(
+        Path(saved).read_text()
+    )
 
 
 def test_train_json(seqcli: Run, corpus: Path) -> None:
@@ -126,7 +136,21 @@ def test_resume(seqcli: Run, trained: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Path, number: int) -> None:
-    args = [sys.executable, "-m", "seqcli", "train", str(corpus), "--hidden", "4", "--log-every", "5", "--steps", "1000000", "--run", "long"]  # fmt: skip
+    args = [
+        sys.executable,
+        "-m",
+        "seqcli",
+        "train",
+        str(corpus),
+        "--hidden",
+        "4",
+        "--log-every",
+        "5",
+        "--steps",
+        "1000000",
+        "--run",
+        "long",
+    ]
     with subprocess.Popen(args, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
         seen = ""
@@ -182,7 +206,10 @@ def test_streaming_comes_as_it_is_made(trained: Path) -> None:
 
 
 def test_completion_script(seqcli: Run) -> None:
-    done = process("--show-completion", env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "SHELL": "/bin/bash"})  # fmt: skip
+    done = process(
+        "--show-completion",
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "SHELL": "/bin/bash"},
+    )
     assert done.returncode in (0, 2)
     env = {**os.environ, "_SEQCLI_COMPLETE": "complete_bash", "COMP_WORDS": "seqcli tr", "COMP_CWORD": "1"}
     assert "train" in process(env=env).stdout

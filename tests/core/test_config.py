@@ -16,14 +16,18 @@ def test_every_field_has_panel_and_help() -> None:
 
 
 def test_yaml_round_trip() -> None:
-    config = build({"files": ("a b.txt", "한.txt"), "cell": "gru", "lr": 0.003, "minutes": 2, "tie": True, "valid": "x: y#.txt"})  # fmt: skip
+    config = build(
+        {"files": ("a b.txt", "한.txt"), "cell": "gru", "lr": 0.003, "minutes": 2, "tie": True, "valid": "x: y#.txt"}
+    )
     assert build(yaml.safe_load(config.to_yaml())) == config
     assert set(yaml.safe_load(config.to_yaml())) == set(Config.model_fields)
 
 
 def test_all_errors_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        build({"cell": "lstmm", "hiden": 3, "layers": 0, "dropout": 1.5, "steps": "many", "batch-size": -2}, "recipe.yaml")  # fmt: skip
+        build(
+            {"cell": "lstmm", "hiden": 3, "layers": 0, "dropout": 1.5, "steps": "many", "batch-size": -2}, "recipe.yaml"
+        )
     lines = str(caught.value).split("\n")
     assert len(lines) == 6
     text = str(caught.value)
@@ -34,7 +38,9 @@ def test_all_errors_at_once() -> None:
     assert all(line.startswith("recipe.yaml: ") for line in lines)
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "not YAML at line"), ("- 1", "option: value"), (None, "no configuration file")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not YAML at line"), ("- 1", "option: value"), (None, "no configuration file")]
+)
 def test_bad_yaml(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "c.yaml"
     if text is not None:

@@ -15,7 +15,15 @@ from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, St
 from seqcli.core.training.checkpoint import checkpoints, read
 from seqcli.errors import CheckpointError, ConfigError, DataError, TrainingError, VocabularyError
 
-SMALL: dict[str, Any] = {"hidden": 8, "embedding_dim": 6, "batch_size": 4, "window": 9, "log_every": 3, "eval_every": 7, "threads": 2}  # fmt: skip
+SMALL: dict[str, Any] = {
+    "hidden": 8,
+    "embedding_dim": 6,
+    "batch_size": 4,
+    "window": 9,
+    "log_every": 3,
+    "eval_every": 7,
+    "threads": 2,
+}
 
 
 def points(run: Path) -> list[dict[str, Any]]:
@@ -45,7 +53,11 @@ def test_resuming_equals_never_having_stopped(corpus: Path, options: dict[str, A
     events.close()  # type: ignore[attr-defined]  # a generator
     resumed = list(runs.resume("halves"))
     assert [e.step for e in resumed if isinstance(e, Started)] == [20]
-    for name in ("best.safetensors", "checkpoints/step-00000040/model.safetensors", "checkpoints/step-00000040/state.safetensors"):  # fmt: skip
+    for name in (
+        "best.safetensors",
+        "checkpoints/step-00000040/model.safetensors",
+        "checkpoints/step-00000040/state.safetensors",
+    ):
         whole, halves = read(Path("runs/whole") / name), read(Path("runs/halves") / name)
         assert whole.tensors.keys() == halves.tensors.keys()
         for key, tensor in whole.tensors.items():
@@ -102,7 +114,18 @@ def test_patience_stops(corpus: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good(corpus: Path) -> None:
-    config = build({**SMALL, "files": (str(corpus),), "steps": 500, "optimizer": "sgd", "lr": 1e30, "clip": 0, "save_every": 1, "loss": "mse"})  # fmt: skip
+    config = build(
+        {
+            **SMALL,
+            "files": (str(corpus),),
+            "steps": 500,
+            "optimizer": "sgd",
+            "lr": 1e30,
+            "clip": 0,
+            "save_every": 1,
+            "loss": "mse",
+        }
+    )
     with pytest.raises(TrainingError, match=r"At step \d+ the .* Lower --lr .* last good checkpoint is runs/nan"):
         list(runs.train(config, run="nan"))
     for place in checkpoints(Path("runs/nan")):
@@ -199,7 +222,10 @@ def test_validation_file(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "valid.txt").write_text("the cat met the dog. Ω\n" * 5)
     events = list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2, "valid": "valid.txt"})))
     started = next(e for e in events if isinstance(e, Started))
-    assert (started.train_tokens, started.valid_tokens) == (len(corpus.read_text()), len("the cat met the dog. Ω\n") * 5)  # fmt: skip
+    assert (started.train_tokens, started.valid_tokens) == (
+        len(corpus.read_text()),
+        len("the cat met the dog. Ω\n") * 5,
+    )
     assert any("5 of 115 tokens are unknown" in getattr(e, "text", "") for e in events)
     with pytest.raises(DataError, match="no file"):
         list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2, "valid": "none.txt"})))

@@ -25,7 +25,9 @@ def everything(y: Tensor, states: Any) -> Tensor:
     return total
 
 
-def stack_like(reference: nn.RNNBase, cell: str, layers: int, *, bidirectional: bool, readable: bool) -> tuple[Stack, dict[str, str]]:  # fmt: skip
+def stack_like(
+    reference: nn.RNNBase, cell: str, layers: int, *, bidirectional: bool, readable: bool
+) -> tuple[Stack, dict[str, str]]:
     stack = Stack(cell, E, H, layers, bidirectional=bidirectional, readable=readable).double()
     names = {}
     for layer, direction in itertools.product(range(layers), range(stack.directions)):
@@ -41,7 +43,9 @@ def stack_like(reference: nn.RNNBase, cell: str, layers: int, *, bidirectional: 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", CELLS)
-def test_equals_torch(cell: str, layers: int, bidirectional: bool, lengths: tuple[int, int] | None, readable: bool) -> None:  # fmt: skip
+def test_equals_torch(
+    cell: str, layers: int, bidirectional: bool, lengths: tuple[int, int] | None, readable: bool
+) -> None:
     """Outputs, final states and all gradients, in float64, started from a random state."""
     torch.manual_seed(3)
     reference = TORCH[cell](E, H, layers, batch_first=True, bidirectional=bidirectional).double()

@@ -1,6 +1,6 @@
 import torch
 
-from seqcli.core.decoding.sampling import (  # fmt: skip
+from seqcli.core.decoding.sampling import (
     Filters,
     draw,
     filtered,
@@ -29,7 +29,9 @@ def test_top_p() -> None:
 
 
 def test_temperature() -> None:
-    assert torch.allclose(filtered(SCORES, Filters(0.5)).softmax(1), (SCORES.exp() ** 2 / (SCORES.exp() ** 2).sum(1, keepdim=True)))  # fmt: skip
+    assert torch.allclose(
+        filtered(SCORES, Filters(0.5)).softmax(1), (SCORES.exp() ** 2 / (SCORES.exp() ** 2).sum(1, keepdim=True))
+    )
     noise = torch.full((2, 4), 0.0)
     noise[:, 0] = 50
     assert draw(SCORES, Filters(0.0), noise).tolist() == [1, 0]  # greedy hears no noise

@@ -72,7 +72,9 @@ def test_linear_cross_entropy_equals_the_plain_one(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("encoding", ["embedding", "one-hot"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_fast_step_equals_the_model(cell: str, layers: int, encoding: str, loss: str, table: int, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_fast_step_equals_the_model(
+    cell: str, layers: int, encoding: str, loss: str, table: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(FastStep, "TABLE", table)
     lm = model(cell=cell, layers=layers, encoding=encoding, loss=loss)
     _, state = lm(torch.tensor([[1, 2, 3]]))

@@ -10,7 +10,15 @@ from seqcli.core.config import Config, choices_of
 from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
 from seqcli.errors import ConfigError, DataError
 
-HARD = ["", "한국어 문장입니다.", "👩‍👩‍👧 emoji 🇰🇷", "e\u0301 a\u0308\u0323", "\x00\x01\x1b[0m\x7f", "<pad><unk><bos><eos>", " \t\r\n\u2028\u3000 x"]  # fmt: skip
+HARD = [
+    "",
+    "한국어 문장입니다.",
+    "👩‍👩‍👧 emoji 🇰🇷",
+    "e\u0301 a\u0308\u0323",
+    "\x00\x01\x1b[0m\x7f",
+    "<pad><unk><bos><eos>",
+    " \t\r\n\u2028\u3000 x",
+]
 
 
 @pytest.mark.parametrize("kind", ["char", "byte", "bpe"])

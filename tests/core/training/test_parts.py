@@ -16,7 +16,16 @@ from seqcli.errors import CheckpointError, ConfigError
 # --- schedule -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "half", "end"), [("linear", 0.51, 0.02), ("cosine", 0.51, 0.02), ("constant", 1.0, 1.0), ("plateau", 1.0, 1.0), ("step", 0.3, 0.09)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "half", "end"),
+    [
+        ("linear", 0.51, 0.02),
+        ("cosine", 0.51, 0.02),
+        ("constant", 1.0, 1.0),
+        ("plateau", 1.0, 1.0),
+        ("step", 0.3, 0.09),
+    ],
+)
 def test_schedules(name: str, half: float, end: float) -> None:
     at = [schedule.factor(name, step, 10, 110) for step in range(111)]
     assert at[:10] == [pytest.approx((k + 1) / 10) for k in range(10)]
@@ -85,7 +94,7 @@ def test_devices() -> None:
     with pytest.raises(ConfigError, match="fp16 needs a GPU"):
         pick_precision("fp16", torch.device("cpu"))
     if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="--device cuda.*it has cpu"):
+        with pytest.raises(ConfigError, match=r"--device cuda.*it has cpu"):
             pick_device("cuda")
 
 
@@ -148,7 +157,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_only_the_newest_are_kept_and_a_damaged_one_is_passed_over(tmp_path: Path) -> None:
     for step in (1, 2, 3, 4):
-        checkpoint.save_checkpoint(tmp_path, step, Stored({"w": torch.full((9,), float(step))}, {}), Stored({}, {"step": step}), keep=2)  # fmt: skip
+        checkpoint.save_checkpoint(
+            tmp_path, step, Stored({"w": torch.full((9,), float(step))}, {}), Stored({}, {"step": step}), keep=2
+        )
     assert [p.name for p in checkpoint.checkpoints(tmp_path)] == ["step-00000003", "step-00000004"]
     damaged = checkpoint.checkpoint_dir(tmp_path, 4) / "state.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:20])

@@ -22,7 +22,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device) 
     # how many tokens the budget can see, at the speed of a laptop
     seen = min(c["minutes"] * 60 * 45_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
     if c["steps"]:
-        seen = min(seen, c["steps"] * (c["batch_size"] or 24) * (c["window"] or 64))
+        seen = min(seen, c["steps"] * (c["batch_size"] or 20) * (c["window"] or 64))
     lines = config.unit == "line"
     if c["hidden"] is None:
         by_budget = 256 if seen < 6e5 else 384 if seen < 5e6 else 512 if seen < 5e7 else 768
@@ -41,7 +41,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device) 
         )
     c["window"] = c["window"] or (256 if lines else 64)
     if c["batch_size"] is None:
-        size = 64 if lines else 24
+        size = 64 if lines else 20
         while not lines and size > 8 and tokens < size * c["window"] * 20:
             size //= 2
         c["batch_size"] = size

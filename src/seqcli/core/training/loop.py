@@ -206,7 +206,7 @@ class Loop:
                 self._measured_from = at.step, now
             return []
         steps, passed = at.step - self._measured_from[0], now - self._measured_from[1]
-        if (passed < min(3.0, 0.06 * limit) or steps < 5) and passed < 0.5 * limit:
+        if (passed < min(6.0, 0.1 * limit) or steps < 5) and passed < 0.5 * limit:
             return []
         at.total_steps = self.plan(steps, passed, at.seconds)
         return [Planned(at.total_steps, passed / steps)]

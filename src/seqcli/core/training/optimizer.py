@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqcli.core.cells import Cell
 
-PEAK = {"muon": 1.2e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}
+PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}
 
 
 class Muon(torch.optim.Optimizer):
@@ -50,16 +50,22 @@ class Muon(torch.optim.Optimizer):
                 p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
 
     def orthogonalize(self, m: Tensor) -> Tensor:
-        """The nearest matrix with orthonormal rows or columns, roughly: singular values come to 0.7 .. 1.2."""
+        """The nearest matrix with orthonormal rows or columns, roughly: large singular values come to 0.7 .. 1.2.
+
+        The iterations multiply X by polynomials in A, which commute; so A alone is iterated, and X multiplied once.
+        """
         a, b, c = self.COEFFICIENTS
         x = (m / (m.norm() + 1e-7)).to(self.dtype)
         tall = x.shape[0] >= x.shape[1]
-        for _ in range(self.iterations):
-            gram = x.t() @ x if tall else x @ x.t()
+        gram = x.t() @ x if tall else x @ x.t()
+        product = torch.eye(len(gram), dtype=x.dtype, device=x.device)
+        for k in range(self.iterations):
             factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
             factor.diagonal().add_(a)
-            x = x @ factor if tall else factor @ x
-        orthogonal: Tensor = x.to(m.dtype)
+            product = product @ factor
+            if k < self.iterations - 1:
+                gram = factor @ gram @ factor
+        orthogonal: Tensor = (x @ product if tall else product @ x).to(m.dtype)
         return orthogonal
 
 

@@ -1,0 +1,66 @@
+"""Small things must be learnt, at a fixed seed, by the recipes as they are. Slow: make test-all."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqcli as package
+from seqcli.core import runs
+from seqcli.core.config import build
+from seqcli.core.events import Finished
+
+Run = Callable[..., Any]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _project_at_hand() -> None:
+    Path("data").symlink_to(ROOT / "data")
+
+
+def recipe(name: str) -> Path:
+    return ROOT / "recipes" / name
+
+
+def test_every_recipe_is_valid(seqcli: Run) -> None:
+    found = sorted((ROOT / "recipes").glob("*.yaml"))
+    assert len(found) >= 5
+    for path in found:
+        assert seqcli("train", "--config", path, "--show-config").code == 0
+
+
+def test_the_first_textbook_network_reproduces_its_sentence(seqcli: Run) -> None:
+    assert seqcli("train", "--config", recipe("hello-rnn.yaml"), "--quiet").code == 0
+    assert seqcli("sample", "--temperature", 0).out == Path("data/hello.txt").read_text()
+
+
+@pytest.mark.slow
+def test_hello() -> None:
+    """h -> e -> l -> l -> o: the network must remember which l it is at."""
+    Path("h.txt").write_text("hello\n")
+    for cell in ("rnn", "gru", "lstm"):
+        options = {"files": ("h.txt",), "unit": "line", "cell": cell, "hidden": 8, "steps": 150, "valid_split": 0.0}
+        list(runs.train(build({**options, "encoding": "one-hot", "dropout": 0.0}), run=cell))
+        assert package.load(cell).sample("h", temperature=0) == "hello"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_every_cell_learns_prose(cell: str) -> None:
+    config = build({"files": ("data/island.txt",), "cell": cell, "hidden": 128, "steps": 600})
+    last = list(runs.train(config))[-1]
+    assert isinstance(last, Finished)
+    assert last.val_loss is not None
+    assert last.val_loss < 1.75
+
+
+@pytest.mark.slow
+def test_names_are_names(seqcli: Run) -> None:
+    assert seqcli("train", "--config", recipe("names-line.yaml"), "--quiet").code == 0
+    names = seqcli("sample", "-n", 50, "--seed", 1).out.split("\n")[:-1]
+    assert len(names) == 50
+    assert sum(name[:1].isupper() and name.replace(" ", "").isalpha() and 3 < len(name) < 30 for name in names) > 40
+    known = set(Path("data/villages.txt").read_text().split("\n"))
+    assert sum(name not in known for name in names) > 10  # it makes up names, it does not only repeat them
