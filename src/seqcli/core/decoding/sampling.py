@@ -6,6 +6,7 @@ temperature 0. Blind to what made the scores.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,8 +65,9 @@ def filtered(scores: Tensor, filters: Filters, seen: Tensor | None = None) -> Te
 
 def gumbel_noise(count: int, vocab_size: int, generator: torch.Generator) -> Tensor:
     """Standard Gumbel noise (count, V): -log(-log u). argmax(scores + noise) is a draw from softmax(scores)."""
-    u = torch.rand(count, vocab_size, generator=generator, dtype=torch.float64)
-    return -(-u.clamp_(min=1e-300).log_()).log_()
+    u = torch.rand(count, vocab_size, generator=generator, dtype=torch.float64).numpy()
+    # logarithms in NumPy: torch would wake its threads for them, and those would then get in the way of BLAS's
+    return torch.from_numpy(-np.log(-np.log(np.maximum(u, 1e-300))))
 
 
 def draw(scores: Tensor, filters: Filters, noise: Tensor, seen: Tensor | None = None) -> Tensor:

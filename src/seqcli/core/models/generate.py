@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqcli.core.cells import LSTMCell
-from seqcli.core.cells.gru import GRUCell
+from seqcli.core.cells import Cell, GRUCell, LSTMCell, RNNCell
 from seqcli.core.decoding.sampling import Filters, draw, gumbel_noise
 from seqcli.core.layers import Embedding
 from seqcli.core.models.lm import RecurrentLM
@@ -39,14 +38,14 @@ class Generator:
         self.model, self.prime, self.batch = model, prime, batch
         self.filters, self.random, self.ends = filters, random, ends
 
-    @torch.no_grad()
     def __iter__(self) -> Iterator[list[int]]:
         device = next(self.model.parameters()).device
         training = self.model.training
         self.model.eval()
         try:
             ids = torch.tensor([self.prime], device=device)
-            scores, state = self.model(ids)
+            with torch.no_grad():  # not around the whole generator: it would be left and entered at every token
+                scores, state = self.model(ids)
         finally:
             self.model.train(training)
         scores = scores[:, -1].cpu().expand(self.batch, -1)  # (B, V)
@@ -107,43 +106,29 @@ class FastStep:
     TABLE = 1 << 26  # numbers; a larger table would cost more to make than it saves
 
     def __init__(self, model: RecurrentLM, state: list[Any]) -> None:
-        def array(t: Tensor) -> Floats:
-            return np.ascontiguousarray(t.detach().float().numpy())
-
-        self.layers = []
-        for k, cell in enumerate(model.stack.cells):
-            run = fast_lstm if isinstance(cell, LSTMCell) else fast_gru if isinstance(cell, GRUCell) else fast_rnn
-            bias_in, bias_out = array(cell.bias_ih_l0), array(cell.bias_hh_l0)
-            if run is not fast_gru:  # only the GRU needs the second bias inside
-                bias_in = bias_in + bias_out
-            parts = [array(s)[0].copy() for s in state[k]]
-            self.layers.append((run, array(cell.weight_ih_l0), bias_in, array(cell.weight_hh_l0), bias_out, parts))
-        first = self.layers[0]
-        encoding = model.encoding
-        self.rows: Floats | None = None
+        self.cells = [FAST[type(cell)](cell, before) for cell, before in zip(model.stack.cells, state, strict=True)]
+        first, encoding = self.cells[0], model.encoding
+        self.rows = as_array(encoding.weight) if isinstance(encoding, Embedding) else None
         self.table: Floats | None = None
-        if isinstance(encoding, Embedding):
-            self.rows = array(encoding.weight)
-            if encoding.num_embeddings * len(first[2]) <= self.TABLE:
-                self.table = self.rows @ first[1].T + first[2]
-        else:
-            self.table = np.ascontiguousarray(first[1].T + first[2])
-        self.w, self.b = array(model.projection.weight), array(model.projection.bias)
+        if self.rows is None:
+            self.table = np.ascontiguousarray(first.w_ih.T + first.b_ih)
+        elif len(self.rows) * len(first.b_ih) <= self.TABLE:
+            self.table = self.rows @ first.w_ih.T + first.b_ih
+        self.w, self.b = as_array(model.projection.weight), as_array(model.projection.bias)
         self.probabilities = model.loss_name == "mse"
 
     def scores(self, id: int) -> Floats:
         """The scores (V,) after token `id`."""
-        h: Any = None  # the output of the layer before
-        for run, w_ih, b_ih, w_hh, b_hh, state in self.layers:
-            if h is not None:
-                a = w_ih @ h + b_ih
-            elif self.table is not None:
-                a = self.table[id]
-            else:
-                assert self.rows is not None
-                a = w_ih @ self.rows[id] + b_ih
-            h = run(a, state, w_hh, b_hh)
-        out: Floats = self.w @ h + self.b
+        first = self.cells[0]
+        if self.table is not None:
+            h = first(self.table[id])
+        else:
+            assert self.rows is not None
+            h = first(first.w_ih @ self.rows[id] + first.b_ih)
+        for cell in self.cells[1:]:
+            h = cell(cell.w_ih @ h + cell.b_ih)
+        out: Floats = self.w @ h
+        out += self.b
         return np.log(np.maximum(out, 1e-9)) if self.probabilities else out
 
     def __call__(self, ids: Tensor) -> Tensor:
@@ -151,49 +136,88 @@ class FastStep:
         return torch.from_numpy(self.scores(int(ids[0])))[None]
 
 
-def _sigmoid(x: Floats) -> Floats:
-    """In place, and never overflowing: sigmoid(x) = (tanh(x / 2) + 1) / 2."""
-    x *= 0.5
-    np.tanh(x, out=x)
-    x += 1.0
-    x *= 0.5
-    return x
+def as_array(t: Tensor) -> Floats:
+    """A tensor's numbers, of its own, in float32."""
+    return t.detach().to(torch.float32, copy=True).contiguous().numpy()
 
 
-def fast_rnn(a: Floats, state: list[Floats], w: Floats, b: Floats) -> Floats:
-    """The Elman step on one row."""
-    h = w @ state[0]
-    h += a
-    state[0] = np.tanh(h, out=h)
-    return h
+class FastRNN:
+    """The Elman step on one row: from the input's part of the affine map, bias included, to the output."""
+
+    def __init__(self, cell: Cell, before: Any) -> None:
+        self.w_ih, self.w_hh = as_array(cell.weight_ih_l0), as_array(cell.weight_hh_l0)
+        self.b_ih = as_array(cell.bias_ih_l0) + as_array(cell.bias_hh_l0)
+        self.h = as_array(before.h[0])
+
+    def __call__(self, a: Floats) -> Floats:
+        """The input's part (H,) -> h (H,)."""
+        h: Floats = self.w_hh @ self.h
+        h += a
+        self.h = np.tanh(h, out=h)
+        return h
 
 
-def fast_gru(a: Floats, state: list[Floats], w: Floats, b: Floats) -> Floats:
-    """The GRU step on one row."""
-    h = state[0]
-    H = len(h)
-    u = w @ h
-    u += b
-    gates = _sigmoid(a[: 2 * H] + u[: 2 * H])
-    n = gates[:H] * u[2 * H :]
-    n += a[2 * H :]
-    np.tanh(n, out=n)
-    state[0] = n + gates[H:] * (h - n)
-    return state[0]
+class FastGRU(FastRNN):
+    """The GRU step on one row; its candidate needs the second bias apart from the first."""
+
+    def __init__(self, cell: Cell, before: Any) -> None:
+        super().__init__(cell, before)
+        self.b_ih, self.b_hh = as_array(cell.bias_ih_l0), as_array(cell.bias_hh_l0)
+
+    def __call__(self, a: Floats) -> Floats:
+        """The input's part (3H,) -> h (H,)."""
+        H = len(self.h)
+        u = self.w_hh @ self.h
+        u += self.b_hh
+        gates = u[: 2 * H]
+        gates += a[: 2 * H]
+        gates *= 0.5  # sigmoid(x) = (tanh(x / 2) + 1) / 2, which never overflows
+        np.tanh(gates, out=gates)
+        gates += 1.0
+        gates *= 0.5
+        n = gates[:H] * u[2 * H :]
+        n += a[2 * H :]
+        np.tanh(n, out=n)
+        self.h = n + gates[H:] * (self.h - n)
+        return self.h
 
 
-def fast_lstm(a: Floats, state: list[Floats], w: Floats, b: Floats) -> Floats:
-    """The LSTM step on one row."""
-    h, c = state
-    H = len(h)
-    gates = w @ h
-    gates += a
-    g = np.tanh(gates[2 * H : 3 * H])
-    _sigmoid(gates)
-    c *= gates[H : 2 * H]
-    g *= gates[:H]
-    c += g
-    h = np.tanh(c)
-    h *= gates[3 * H :]
-    state[0] = h
-    return h
+class FastLSTM(FastRNN):
+    """The LSTM step on one row, in one stretch of memory: c, then the gates in the order g, f, i, o.
+
+    So few operations do it: one tanh serves all gates (the affine values of f, i, o come halved, as
+    sigmoid(x) = (tanh(x / 2) + 1) / 2), and one product gives both f c and i g.
+    """
+
+    def __init__(self, cell: Cell, before: Any) -> None:
+        super().__init__(cell, before)
+        H = len(self.h)
+        i, f, g, o = np.arange(4 * H).reshape(4, H)
+        order = np.concatenate((g, f, i, o))
+        half = np.repeat(np.array([1.0, 0.5, 0.5, 0.5], np.float32), H)
+        self.w_ih = self.w_ih[order] * half[:, None]
+        self.w_hh = self.w_hh[order] * half[:, None]
+        self.b_ih = self.b_ih[order] * half
+        memory = np.empty(5 * H, np.float32)
+        self.c, self.gates = memory[:H], memory[H:]
+        self.c[:] = as_array(before.c[0])
+        self.g, self.f_i_o, self.o = memory[H : 2 * H], memory[2 * H :], memory[4 * H :]
+        self.c_g, self.f_i = memory[: 2 * H], memory[2 * H : 4 * H]
+
+    def __call__(self, a: Floats) -> Floats:
+        """The input's part (4H,) -> h (H,)."""
+        gates, f_i_o, c_g, c = self.gates, self.f_i_o, self.c_g, self.c
+        np.dot(self.w_hh, self.h, out=gates)
+        gates += a
+        np.tanh(gates, out=gates)
+        f_i_o += 1.0  # 2 f, 2 i, 2 o
+        c_g *= self.f_i
+        c += self.g
+        c *= 0.5
+        self.h = h = np.tanh(c)
+        h *= self.o
+        h *= 0.5
+        return h
+
+
+FAST: dict[type[Cell], type[FastRNN]] = {RNNCell: FastRNN, GRUCell: FastGRU, LSTMCell: FastLSTM}

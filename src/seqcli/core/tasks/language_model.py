@@ -34,23 +34,29 @@ class Sample:
 
 
 class Writer:
-    """The text of one sample as it grows; it ends with <eos>, before the stop text, or with its last token."""
+    """The text of one sample as it grows; it ends with <eos>, before the stop text, or after `length` tokens."""
 
-    def __init__(self, tokenizer: Tokenizer, prime: list[int], stop: str | None) -> None:
+    def __init__(self, tokenizer: Tokenizer, prime: list[int], stop: str | None, length: int, *, ends: bool) -> None:
         self.ended: str | None = None
         self._decoder = tokenizer.stream_decoder()
-        self._stop, self._held = stop, ""
+        self._stop, self._held, self._left = stop, "", length
+        self._eos = EOS if ends else -1
         for id in prime[-8:]:  # what the first token is written after
             self._decoder.push(id)
 
-    def write(self, id: int, *, eos: bool, last: bool) -> str:
+    def write(self, id: int) -> str:
         """The text that can be shown after this token; what may begin the stop text is held back."""
-        text = self._held + ("" if eos else self._decoder.push(id))
-        self.ended = "eos" if eos else "length" if last else None
-        if self.ended:
-            text += self._decoder.finish()
+        self._left -= 1
+        if id == self._eos:
+            self.ended, text = "eos", self._decoder.finish()
+        else:
+            text = self._decoder.push(id)
+            if self._left == 0:
+                self.ended = "length"
+                text += self._decoder.finish()
         if not self._stop:
             return text
+        text = self._held + text
         found = text.find(self._stop)
         if found >= 0:
             self.ended = "stop"
@@ -129,16 +135,17 @@ class LanguageModel:
         filters = Filters(temperature, top_k, top_p, repetition_penalty)
         random = torch.Generator()
         random.seed() if seed is None else random.manual_seed(seed)
-        writers = [Writer(self.tokenizer, ids if prime else [], stop) for _ in range(num_samples)]
-        generator = Generator(self.model, ids, num_samples, filters, random, ends=lines)
-        for step, chosen in zip(range(length), generator, strict=False):
-            for k, (writer, id) in enumerate(zip(writers, chosen, strict=True)):
-                if writer.ended is None:
-                    piece = writer.write(id, eos=lines and id == EOS, last=step == length - 1)
-                    if piece or writer.ended:
-                        yield k, piece, writer.ended
-            if all(writer.ended for writer in writers):
-                return
+        writers = [Writer(self.tokenizer, ids if prime else [], stop, length, ends=lines) for _ in range(num_samples)]
+        going = list(enumerate(writers))
+        for chosen in Generator(self.model, ids, num_samples, filters, random, ends=lines):
+            for k, writer in going:
+                piece = writer.write(chosen[k])
+                if piece or writer.ended:
+                    yield k, piece, writer.ended
+            if any(writer.ended for _, writer in going):
+                going = [(k, writer) for k, writer in going if not writer.ended]
+                if not going:
+                    return
 
     def samples(self, prime: str = "", *, num_samples: int = 1, **options: Any) -> list[Sample]:
         """Sampled texts, made side by side as one batch; options as in `stream`."""

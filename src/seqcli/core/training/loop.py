@@ -108,7 +108,9 @@ class Loop:
         one = seconds / measured
         one_eval = self.job.valid_tokens * one / max(1, self.at.tokens / max(1, self.at.steps)) * 0.35
         left = self.config.minutes * 60 - spent - one_eval
-        total = self.at.step + max(0, int(left / (one * 1.06)))  # evaluations, samples and checkpoints take 6 %
+        total = self.at.step + max(
+            0, int(left / (one * 1.1))
+        )  # evaluations, samples, checkpoints and drift take a tenth
         return min(total, self.limit() or total)
 
     def every(self, name: str) -> int:
