@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqcli.core.cells.base import apply, product_dtype
 
-CHUNK = 1 << 23  # outputs at a time
+CHUNK = 1 << 24  # outputs at a time
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -24,28 +24,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
         x_d, w_d, b_d = x.to(dtype), weight.to(dtype), bias.to(dtype)
-        dx = torch.empty_like(x_d)
-        dw, db = torch.zeros_like(w_d), torch.zeros_like(bias)
-        total = x.new_zeros((), dtype=bias.dtype)
-        rows = max(1, CHUNK // len(weight))
-        for start in range(0, len(x), rows):
-            part, wanted = x_d[start : start + rows], targets[start : start + rows, None]
-            p = torch.addmm(b_d, part, w_d.t())  # (n, V) outputs
-            at_target = p.gather(1, wanted).to(bias.dtype)
-            top = p.amax(1, keepdim=True)
-            p.sub_(top).exp_()
-            sums = p.sum(1, keepdim=True, dtype=bias.dtype)
-            total += (sums.log() + top - at_target).sum()
-            p.mul_((1 / sums / len(x)).to(dtype))  # probabilities, over the number of targets
-            p.scatter_add_(1, wanted, p.new_full(wanted.shape, -1 / len(x)))
-            dx[start : start + rows] = p @ w_d
-            dw.addmm_(p.t(), part)
-            db += p.sum(0, dtype=bias.dtype)
-        ctx.save_for_backward(dx.to(x.dtype), dw.to(weight.dtype), db)
+        dx, dw, db = torch.empty_like(x_d), torch.zeros_like(w_d), torch.zeros_like(b_d)
+        total = bias.new_zeros(())
+        for part, wanted, dx_part in zip(
+            *(t.split(max(1, CHUNK // len(weight))) for t in (x_d, targets, dx)), strict=True
+        ):
+            p = torch.addmm(b_d, part, w_d.t()).softmax(1)  # (n, V)
+            rows = torch.arange(len(p), device=p.device)
+            right = p[rows, wanted]
+            total -= right.to(bias.dtype).clamp(min=1e-37).log().sum()
+            p[rows, wanted] = right - 1  # the gradient of the outputs, p - e (scatter_ would copy all of p)
+            torch.mm(p, w_d, out=dx_part)
+            dw += p.t() @ part
+            db += (p.new_ones(1, len(p)) @ p)[0]  # a sum over rows, as a product: torch would sum bf16 by way of fp32
+        ctx.save_for_backward(dx.to(x.dtype), dw.to(weight.dtype), db.to(bias.dtype))
         return total / len(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         (scale,) = grads
         dx, dw, db = ctx.saved_tensors
+        scale = scale / len(dx)
         return dx * scale.to(dx.dtype), dw * scale, db * scale, None, None
