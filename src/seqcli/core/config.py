@@ -78,7 +78,7 @@ class Config(BaseModel):
     eval_every: Positive | None = option("Reports", "Steps between evaluations.", auto="at most 20 in a run, about 5 % of its time")
     save_every: Positive | None = option("Reports", "Steps between checkpoints.", auto="every half minute or so")
     keep: Positive = option("Reports", "Checkpoints kept to resume from.", 2)
-    sample_every: Annotated[int, Field(ge=0)] | None = option("Reports", "Steps between short samples (0: none).", auto="with every evaluation")
+    sample_every: Annotated[int, Field(ge=0)] | None = option("Reports", "Steps between short samples (0: none).", auto="five in a run")
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("Machine", "Arithmetic of the products; parameters stay fp32.", "auto")

@@ -123,6 +123,8 @@ class Loop:
             return 10 if total is None else max(10, total // 100)
         if total is None:
             return 1 << 60
+        if name == "sample_every":
+            return max(1, total // 5)
         # an evaluated token costs about a third of a trained one: at most some 5 % of the time
         tokens = self.job.train_tokens / self.job.steps_per_epoch
         return max(1, total // 20, math.ceil(6 * self.job.valid_tokens / tokens))
@@ -186,12 +188,11 @@ class Loop:
         if at.step % self.every("log_every") == 0 or last:
             events.append(self._log(now - self._logged_at))
             self._logged_at = now
-        evaluating = at.step % self.every("eval_every") == 0 or last
-        if evaluating:
+        if at.step % self.every("eval_every") == 0 or last:
             events += self._evaluate()
             if c.patience and at.worse >= c.patience:
                 self.reason = "patience"
-        if at.step % c.sample_every == 0 if c.sample_every else c.sample_every is None and evaluating:
+        if c.sample_every != 0 and (at.step % self.every("sample_every") == 0 or last):
             events += self._preview()
         waited = self._clock() - self._saved_at
         if (at.step % c.save_every == 0 if c.save_every else waited > SAVE_SECONDS) or self.reason:
@@ -282,9 +283,7 @@ class Loop:
         epoch = at.step / self.job.steps_per_epoch
         with self._in_use(), torch.no_grad(), autocast(self.config.precision, self.job.device):
             figures = self.job.evaluate()
-        if figures is None:  # without validation the newest weights are the best known
-            at.best_step = at.step
-            self._save_best({})
+        if figures is None:
             return []
         loss = figures["loss"]
         best = loss < at.best_loss
@@ -339,6 +338,9 @@ class Loop:
         if self.averaged:
             tensors |= {f"average.{name}": t for name, t in self.averaged.weights.items()}
         metadata = {"progress": self.at.__dict__, "carried": len(self.carry), "scaler": self.scaler.state_dict()}
+        if not self.job.valid_tokens:  # without validation the newest weights are the best known
+            self.at.best_step = self.at.step
+            self._save_best({})
         model = Stored(dict(self.model.named_parameters()), self.job.metadata())
         return checkpoint.save_checkpoint(
             self.run_dir, self.at.step, model, Stored(tensors, metadata), self.config.keep
