@@ -82,6 +82,9 @@ def test_missing_things(seqcli: Run) -> None:
         (("--dropout", "1"), ("--dropout is '1'", "less than 1")),
         (("--bidirectional",), ("cannot be --bidirectional",)),
         (("--precision", "fp16"), ("fp16 needs a GPU",)),
+        (("--seed", str(10**30)), ("--seed",)),
+        (("--minutes", "inf"), ("--minutes is 'inf'",)),
+        (("--hidden", "100000000000"), ("does not fit into memory",)),
         (("--hidenn", "3"), ("No such option", "--hidden")),
     ],
     ids=lambda value: value[0].strip("-") if isinstance(value, tuple) else None,
@@ -176,6 +179,7 @@ def test_sampling(seqcli: Run, trained: Path) -> None:
     assert "never seen 'Ω'" in result.err
     refused(seqcli("sample", "--prime", "ΩΩ"), 1, "knows nothing of the prime")
     assert seqcli("sample", "--prime", "", "--length", 5).code == 0
+    refused(seqcli("sample", "--device", "gpu"), 2, "--device gpu", "it has cpu")
     for option in (("--length", 0), ("--temperature", -1), ("--top-p", 2), ("--top-k", 0)):
         assert seqcli("sample", *option).code == 2
 

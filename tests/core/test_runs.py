@@ -206,6 +206,28 @@ def test_resume_lengthens_but_changes_nothing_else(trained: Path) -> None:
     assert last.step == 9
 
 
+def test_the_smallest_budget_wins(corpus: Path) -> None:
+    last = list(runs.train(build({**SMALL, "files": (str(corpus),), "minutes": 5, "steps": 12})))[-1]
+    assert isinstance(last, Finished)
+    assert last.step == 12
+
+
+def test_a_finished_run_goes_on_with_a_new_budget(trained: Path) -> None:
+    last = list(runs.resume("small", {"minutes": 0.01}))[-1]
+    assert isinstance(last, Finished)
+    assert last.step > 6
+    assert list(runs.resume("small"))[-1].step == last.step  # type: ignore[union-attr]  # Finished
+
+
+def test_damaged_newer_checkpoints_do_not_push_out_good_ones(corpus: Path) -> None:
+    config = build({**SMALL, "files": (str(corpus),), "steps": 9, "save_every": 3, "keep": 3})
+    list(runs.train(config, run="r"))
+    (Path("runs/r/checkpoints/step-00000009") / "state.safetensors").write_bytes(b"")
+    list(runs.resume("r", {"keep": 1}))
+    (place,) = checkpoints(Path("runs/r"))
+    assert read(place / "state.safetensors").metadata["progress"]["step"] == 9
+
+
 def test_wrong_combinations(corpus: Path) -> None:
     for options, message in [
         ({"bidirectional": True}, "bidirectional"),

@@ -71,6 +71,9 @@ def errors_mapped() -> Iterator[None]:
         # the reader (`| head`) has what it wanted; keep Python from complaining while it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        fail(f"{error.filename or 'A file'}: {error.strerror}.")
+        sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
             raise

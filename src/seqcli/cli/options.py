@@ -16,7 +16,8 @@ RunsDir = Annotated[str, typer.Option("--runs-dir", envvar="SEQCLI_RUNS", help="
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.")]
 Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Seed of the random choices.", show_default="another each time")
+    int | None,
+    typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the random choices.", show_default="another each time"),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Processor threads (0: all cores).")]

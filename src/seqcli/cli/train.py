@@ -72,6 +72,7 @@ def train(
             draw(event)
             if interrupted.now and isinstance(event, Stepped):
                 break
+            interrupted.started = interrupted.started or isinstance(event, Started)
         else:
             return
     _close(events)
@@ -107,6 +108,7 @@ def _draw_json(events: Iterator[Event]) -> None:
                 continue
             fields = dataclasses.asdict(event)
             if isinstance(event, Started):
+                interrupted.started = True
                 fields["run_dir"] = str(event.run_dir)
             console.print_json({"event": type(event).__name__.lower(), **fields})
         else:
@@ -127,6 +129,7 @@ class Interruptible:
 
     def __init__(self) -> None:
         self.now = False
+        self.started = False  # before that there is nothing to save
 
     def __enter__(self) -> "Interruptible":
         self._before = signal.signal(signal.SIGINT, self._handle)
@@ -138,6 +141,6 @@ class Interruptible:
         signal.signal(signal.SIGTERM, self._term)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.now:
+        if self.now or not self.started:
             raise KeyboardInterrupt
         self.now = True

@@ -23,14 +23,14 @@ def option(panel: str, help: str, default: Any = None, *, auto: str | None = Non
     return Field(default, description=help, json_schema_extra={"panel": panel, "auto": auto}, **limits)
 
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=10**12)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Config(BaseModel):
     """Everything that a training depends on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     # fmt: off
     task: Literal["lm"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm")
@@ -52,12 +52,12 @@ class Config(BaseModel):
     layers: Positive = option("Model", "Layers in the stack.", 1)
     bidirectional: bool = option("Model", "A second pass from the end (never for lm).", False)
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
-    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="128, or hidden with --tie or large vocabularies")
+    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="128, up to 256 for large vocabularies, hidden with --tie")
     tie: bool = option("Model", "Share the embedding with the output layer.", False)
     dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data")
     loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy")
 
-    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="by data size when no budget is given")
+    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, at most 12 for a small text and 30 for a large one")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
     minutes: Annotated[float, Field(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
     patience: Annotated[int, Field(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
@@ -72,7 +72,7 @@ class Config(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0")
     label_smoothing: Fraction = option("Optimization", "Label smoothing of the training loss.", 0.0)
     average_decay: Fraction | None = option("Optimization", "Evaluate and save exponentially averaged weights (0: off).", auto="over the last 3 % of the run")
-    seed: Annotated[int, Field(ge=0)] = option("Optimization", "Seed of every random choice.", 1)
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = option("Optimization", "Seed of every random choice.", 1)
 
     log_every: Positive | None = option("Reports", "Steps between log points.", auto="10, or about 100 in a run")
     eval_every: Positive | None = option("Reports", "Steps between evaluations.", auto="at most 20 in a run, about 5 % of its time")

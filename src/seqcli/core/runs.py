@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch is imported when a model is
     from seqcli.core.tasks import LanguageModel
 
 BEST = "best.safetensors"
+BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
     "steps",
     "epochs",
@@ -152,10 +153,13 @@ def resume(run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: 
     if place.is_file():
         raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
     config = read_run(place).config
-    if fixed := sorted(set(changes or {}) - MAY_CHANGE):
+    changes = dict(changes or {})
+    if BUDGETS & set(changes):  # a new budget takes the place of the old one
+        changes = dict.fromkeys(BUDGETS) | changes
+    if fixed := sorted(set(changes) - MAY_CHANGE):
         names = ", ".join("--" + name.replace("_", "-") for name in fixed)
         raise ConfigError(f"{names} cannot change when a run goes on; train a new run for that.")
-    yield from _train(config.with_(**(changes or {})), place, resume=True)
+    yield from _train(config.with_(**changes), place, resume=True)
 
 
 def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:

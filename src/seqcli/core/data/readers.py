@@ -18,7 +18,13 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in files:
-        path = Path(name).expanduser()
+        path = Path(name)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from None
         if path.is_dir():
             texts = sorted(p for p in path.rglob("*.txt") if p.is_file())
             if not texts:

@@ -191,7 +191,7 @@ def _write(place: Path, blocks: Iterator[str], tokenizer: Tokenizer, unit: str) 
                     ends.write((end + np.cumsum(lengths, dtype=np.int64)).tobytes())
                 end += len(ids)
                 characters += len(text)
-                size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+                size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
                 unknown += int((ids == tokenizers.UNK).sum())
         meta = {
             "dtype": dtype.name,
@@ -214,6 +214,16 @@ def _write(place: Path, blocks: Iterator[str], tokenizer: Tokenizer, unit: str) 
 
 
 def _open(place: Path) -> TokenFile:
+    try:
+        return _opened(place)
+    except (OSError, ValueError, KeyError):
+        shutil.rmtree(place, ignore_errors=True)
+        raise DataError(
+            f"The cached token file {place} was damaged and has been removed; start again to make it anew."
+        ) from None
+
+
+def _opened(place: Path) -> TokenFile:
     meta = json.loads((place / "meta.json").read_text())
 
     def mapped(name: str, dtype: str) -> NDArray[Any]:
@@ -223,8 +233,7 @@ def _open(place: Path) -> TokenFile:
 
     ids = mapped("tokens.bin", meta["dtype"])
     if len(ids) != meta["tokens"]:
-        shutil.rmtree(place, ignore_errors=True)
-        raise DataError(f"The cached token file {place} was damaged and has been removed; start again to make it anew.")
+        raise ValueError("cut short")
     ends = mapped("lines.bin", "int64") if meta["unit"] == "line" else None
     return TokenFile(
         ids, ends, tokenizers.from_json(meta["tokenizer"]), meta["characters"], meta["bytes"], meta["unknown"]

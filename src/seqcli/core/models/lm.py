@@ -136,7 +136,7 @@ def build_lm(config: Config, vocab_size: int, seed: int = 0) -> RecurrentLM:
                 loss=config.loss,
             )
         except RuntimeError as error:
-            if "memory" not in str(error):
+            if "memory" not in str(error) and "overflow" not in str(error):
                 raise
             raise ConfigError(
                 f"A model of --hidden {config.hidden} and --layers {config.layers} does not fit into memory."

@@ -10,7 +10,7 @@ from seqcli.core.training.optimizer import PEAK
 from seqcli.errors import ConfigError
 
 
-def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device) -> Config:
+def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
     """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
     c: dict[str, Any] = config.model_dump()
     c["task"] = "lm"
@@ -18,7 +18,9 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device) 
     c["precision"] = pick_precision(config.precision, device)
     if not (c["epochs"] or c["steps"] or c["minutes"]):
         c["minutes"] = 3.0
-        c["epochs"] = float(max(3, min(60, round(6e6 / tokens))))  # what a small text can bear
+    small = tokens < 2e5
+    if bounded and not (c["epochs"] or c["steps"]):
+        c["epochs"] = max(12.0, round(5e5 / tokens)) if small else 30.0  # more would only be learnt by heart
     # how many tokens the budget can see, at the speed of a laptop
     seen = min(c["minutes"] * 60 * 45_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
     if c["steps"]:
@@ -37,7 +39,15 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device) 
     if c["dropout"] is None:
         passes = seen / tokens
         c["dropout"] = (
-            0.0 if passes < 1.5 else 0.1 if passes < 5 else 0.2 if passes < 10 else 0.35 if passes < 25 else 0.5
+            0.0
+            if passes < 1.5
+            else 0.1
+            if passes < 5
+            else 0.2
+            if passes < 10
+            else 0.35
+            if passes < 25 and not small
+            else 0.5
         )
     c["window"] = c["window"] or (256 if lines else 64)
     if c["batch_size"] is None:

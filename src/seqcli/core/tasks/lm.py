@@ -46,7 +46,9 @@ class LMJob:
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
         self.tokenizer = training.tokenizer
-        self.config = config = resolve(config, len(training.ids), self.tokenizer.vocab_size, self.device)
+        self.config = config = resolve(
+            config, len(training.ids), self.tokenizer.vocab_size, self.device, bounded=tokenizer is None
+        )
         self._valid = valid.head(config.valid_tokens) if valid is not None else None
         self.batches = self._batches(training)
         self.model = build_lm(config, self.tokenizer.vocab_size, config.seed).to(self.device)

@@ -18,7 +18,6 @@ class Tokenizer(ABC):
     """Text to ids and back. Ids 0 to 3 are the special tokens; the others never change once trained."""
 
     name: ClassVar[str]
-    joins_lines: ClassVar[bool] = True  # encode(a + b) == encode(a) + encode(b) when a ends a line
 
     @property
     @abstractmethod

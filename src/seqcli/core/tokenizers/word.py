@@ -24,11 +24,12 @@ class WordTokenizer(Tokenizer):
     def __init__(self, words: list[str], normalize: str = "nfc", lowercase: bool = False) -> None:
         self.words, self.form, self.lowercase = words, normalize, lowercase
         self._normalize = normalizer(normalize)
-        self._id_of = {word: id for id, word in enumerate((*SPECIALS, *words))}
+        self._id_of = {word: id for id, word in enumerate(words, len(SPECIALS))}
+        self._id_of[SPECIALS[UNK]] = UNK  # texts come with rare words replaced; other marks are words
 
     @property
     def vocab_size(self) -> int:
-        return len(self._id_of)
+        return len(SPECIALS) + len(self.words)
 
     @classmethod
     def train(
@@ -45,8 +46,7 @@ class WordTokenizer(Tokenizer):
         counts: Counter[str] = Counter()
         for block in blocks:
             counts.update(split(block))
-        for special in SPECIALS:
-            counts.pop(special, None)
+        counts.pop(SPECIALS[UNK], None)
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         most = (vocab_size or 30_000) - len(SPECIALS)
         return cls([w for w in ranked if counts[w] >= min_count][:most], normalize, lowercase)

@@ -132,6 +132,17 @@ def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep
     return place
 
 
+def forget_after(run_dir: Path, step: int) -> None:
+    """Remove damaged checkpoints beyond the one gone on from, and what a killed process left half written."""
+    for place in checkpoints(run_dir):
+        if int(place.name[5:]) > step:
+            shutil.rmtree(place, ignore_errors=True)
+    for left in (run_dir / "checkpoints").glob(".step-*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in run_dir.glob(".best.safetensors.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 def newest_checkpoint(run_dir: Path) -> tuple[Stored, Stored, list[str]]:
     """Model and state of the newest checkpoint that is whole, and a sentence for each damaged one passed over.
 

@@ -10,12 +10,12 @@ from seqcli.errors import ConfigError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; auto is cuda, else mps, else cpu. Raises ConfigError when it is not there."""
+    """The device of that name; auto is cuda, else cpu. Raises ConfigError when it is not there."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         # one small recurrent step costs less on a processor than its way to mps and back
         return torch.device("cuda" if there["cuda"] else "cpu")
-    if not there[name]:
+    if not there.get(name):
         have = ", ".join(device for device, is_there in there.items() if is_there)
         raise ConfigError(f"--device {name}: this machine or this build of torch has none; it has {have}.")
     return torch.device(name)

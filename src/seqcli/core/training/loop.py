@@ -88,6 +88,7 @@ class Loop:
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=c.precision == "fp16")
         self.carry: Carry = []
         self.at = Progress()
+        self._budget_from = 0.0  # seconds spent before the budget began, when it was given anew
         if c.minutes is None:
             self.at.total_steps = self.limit()
 
@@ -101,6 +102,9 @@ class Loop:
         if c.epochs:
             limits.append(max(1, round(c.epochs * self.job.steps_per_epoch)))
         return min(limits, default=None)
+
+    def _budget(self) -> list[float | None]:
+        return [self.config.steps, self.config.epochs, self.config.minutes]
 
     def plan(self, measured: int, seconds: float, spent: float) -> int:
         """Turn the minutes into a number of steps, from the time that `measured` steps took."""
@@ -165,7 +169,8 @@ class Loop:
         self._saved_at = self._logged_at = now
         self._measured_from: tuple[int, float] | None = None
         done = self.at.total_steps is not None and self.at.step >= self.at.total_steps
-        self.reason: str | None = "budget" if done else None
+        patient = not self.config.patience or self.at.worse < self.config.patience
+        self.reason: str | None = "budget" if done else None if patient else "patience"
 
     def _advance(self) -> list[Event]:
         """One step and all that is due after it."""
@@ -192,7 +197,7 @@ class Loop:
             events += self._evaluate()
             if c.patience and at.worse >= c.patience:
                 self.reason = "patience"
-        if c.sample_every != 0 and (at.step % self.every("sample_every") == 0 or last):
+        if c.sample_every != 0 and at.step % self.every("sample_every") == 0:
             events += self._preview()
         waited = self._clock() - self._saved_at
         if (at.step % c.save_every == 0 if c.save_every else waited > SAVE_SECONDS) or self.reason:
@@ -203,15 +208,19 @@ class Loop:
 
     def _measure(self, now: float) -> list[Event]:
         """Time some steps of a budget of minutes, then fix their number."""
-        at, limit = self.at, (self.config.minutes or 0) * 60
+        at, limit, bound = self.at, (self.config.minutes or 0) * 60, self.limit()
+        if self._measured_from is None and bound is not None and at.step >= max(1, bound // 10):
+            at.total_steps = bound  # too short a run to be worth measuring
+            return []
         if self._measured_from is None:
             if at.step >= 3:  # the first steps are slower
                 self._measured_from = at.step, now
             return []
         steps, passed = at.step - self._measured_from[0], now - self._measured_from[1]
-        if (passed < min(6.0, 0.1 * limit) or steps < 5) and passed < 0.5 * limit:
+        early = (passed < min(6.0, 0.1 * limit) or steps < 5) and passed < 0.5 * limit
+        if early and (bound is None or at.step < bound // 10):
             return []
-        at.total_steps = self.plan(steps, passed, at.seconds)
+        at.total_steps = max(at.step, self.plan(steps, passed, at.seconds - self._budget_from))
         return [Planned(at.total_steps, passed / steps)]
 
     def _step(self) -> tuple[float, float]:
@@ -337,7 +346,8 @@ class Loop:
         tensors |= {f"carry.{k}": t for k, t in enumerate(self.carry)}
         if self.averaged:
             tensors |= {f"average.{name}": t for name, t in self.averaged.weights.items()}
-        metadata = {"progress": self.at.__dict__, "carried": len(self.carry), "scaler": self.scaler.state_dict()}
+        metadata: dict[str, Any] = {"budget": self._budget(), "device": self.job.device.type}
+        metadata |= {"progress": self.at.__dict__, "carried": len(self.carry), "scaler": self.scaler.state_dict()}
         if not self.job.valid_tokens:  # without validation the newest weights are the best known
             self.at.best_step = self.at.step
             self._save_best({})
@@ -349,17 +359,22 @@ class Loop:
     def load(self) -> None:
         """Continue from the newest whole checkpoint of the run. Raises CheckpointError when there is none."""
         model, state, complaints = checkpoint.newest_checkpoint(self.run_dir)
-        budget = self.at.total_steps
         self.at = Progress(**state.metadata["progress"])
         self.at.notices = complaints
-        if budget is not None:  # a budget in steps or epochs may be given anew on resuming
-            self.at.total_steps = budget
+        if state.metadata["budget"] != self._budget():  # given anew: minutes are further minutes
+            self.at.total_steps = self.limit() if self.config.minutes is None else None
+            self._budget_from = self.at.seconds
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, p in parameters.items():
                 p.copy_(model.tensors[name])
         t, device = state.tensors, self.job.device
-        self.generator.set_state(t["generator"])
+        if state.metadata["device"] == device.type:
+            self.generator.set_state(t["generator"])
+        else:  # another kind of generator
+            self.generator.manual_seed(self.config.seed + self.at.step)
+            self.at.notices.append("The run goes on on another device: not to the same bits as on the first one.")
+        checkpoint.forget_after(self.run_dir, self.at.step)
         self.carry = [t[f"carry.{k}"].to(device) for k in range(state.metadata["carried"])]
         for k, optimizer in enumerate(self.optimizers):
             for name, p in parameters.items():
