@@ -47,7 +47,7 @@ def train(
 ) -> None:
     """Train a model on text: [bold]seqcli train corpus.txt[/]
 
-    With no option it takes about three minutes and chooses sizes by the amount of text; what it chose is printed.
+    With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.
     """
     settings = merged(config or [], options, files)
