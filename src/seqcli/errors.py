@@ -36,4 +36,4 @@ class CheckpointError(SeqcliError):
 
 
 class TrainingError(SeqcliError):
-    """Training that cannot go on: the loss is no longer a number, memory ran out."""
+    """Training that cannot go on: the loss is no longer a number."""

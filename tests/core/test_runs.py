@@ -206,6 +206,12 @@ def test_resume_lengthens_but_changes_nothing_else(trained: Path) -> None:
     assert last.step == 9
 
 
+def test_a_run_does_not_go_on_with_another_text(trained: Path, corpus: Path) -> None:
+    corpus.write_text(corpus.read_text() * 2)
+    with pytest.raises(CheckpointError, match="The text has changed"):
+        list(runs.resume("small", {"steps": 9}))
+
+
 def test_the_smallest_budget_wins(corpus: Path) -> None:
     last = list(runs.train(build({**SMALL, "files": (str(corpus),), "minutes": 5, "steps": 12})))[-1]
     assert isinstance(last, Finished)

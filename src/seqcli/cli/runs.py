@@ -82,7 +82,8 @@ def info(
     for key, value in about.items():
         print(f"{key:<20}{value:,}" if isinstance(value, int) else f"{key:<20}{value}")
     for key, value in figures.items():
-        print(f"{'val_loss' if key == 'loss' else key:<20}{value:.4f}")
+        name = "val_loss" if key == "loss" else "val_tokens" if key == "tokens" else key
+        print(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
     print()
     for key, value in config.items():
         print(f"{key:<20}{' '.join(value) if isinstance(value, (list, tuple)) else value}")

@@ -54,16 +54,17 @@ def train(
     if show_config:
         print(settings.to_yaml(), end="")
         return
+    say = None if json else (lambda text: None) if quiet else console.notice
     if resume:
         if files or config or run:
             raise ConfigError(
                 "--resume goes on with the files and options of its run; give it no FILE, --config or --run."
             )
-        events = runs.resume(resume, options, runs_dir=runs_dir)
+        events = runs.resume(resume, options, runs_dir=runs_dir, say=say)
     else:
         if not settings.files:
             raise ConfigError("Give a text file to train on: seqcli train FILE")
-        events = runs.train(settings, run=run, runs_dir=runs_dir)
+        events = runs.train(settings, run=run, runs_dir=runs_dir, say=say)
     if json:
         _draw_json(events)
         return

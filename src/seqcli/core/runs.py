@@ -8,7 +8,7 @@ runs/NAME/config.yaml       everything, resolved
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from seqcli.errors import CheckpointError, ConfigError
 if TYPE_CHECKING:  # torch is imported when a model is
     from seqcli.core.tasks import LanguageModel
 
+Say = Callable[[str], None]
 BEST = "best.safetensors"
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
@@ -138,13 +139,20 @@ def load(
     return MODELS[kind].open(stored, device, threads)
 
 
-def train(config: Config, *, run: str | None = None, runs_dir: str | Path = "runs") -> Iterator[Event]:
-    """Train into a new run, yielding events. Raises ConfigError, DataError, TrainingError."""
+def train(
+    config: Config, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
+) -> Iterator[Event]:
+    """Train into a new run, yielding events.
+
+    `say` is told, in words, what is done before the first event, while it is done; without it, in Notice events
+    afterwards. Raises ConfigError, DataError, TrainingError."""
     place = new_place(config, run, Path(runs_dir))
-    yield from _train(config, place, resume=False)
+    yield from _train(config, place, say, resume=False)
 
 
-def resume(run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs") -> Iterator[Event]:
+def resume(
+    run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
+) -> Iterator[Event]:
     """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
@@ -159,7 +167,7 @@ def resume(run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: 
     if fixed := sorted(set(changes) - MAY_CHANGE):
         names = ", ".join("--" + name.replace("_", "-") for name in fixed)
         raise ConfigError(f"{names} cannot change when a run goes on; train a new run for that.")
-    yield from _train(config.with_(**changes), place, resume=True)
+    yield from _train(config.with_(**changes), place, say, resume=True)
 
 
 def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
@@ -181,7 +189,7 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
     return runs_dir / run
 
 
-def _train(config: Config, place: Path, *, resume: bool) -> Iterator[Event]:
+def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
     from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
@@ -192,7 +200,7 @@ def _train(config: Config, place: Path, *, resume: bool) -> Iterator[Event]:
         from seqcli.core import tokenizers
 
         tokenizer = tokenizers.from_json(newest_checkpoint(place)[0].metadata["tokenizer"])
-    job = TASKS[task_of(config)](config, said.append, tokenizer)
+    job = TASKS[task_of(config)](config, say or said.append, tokenizer)
     if not resume:
         try:
             place.mkdir(parents=True)

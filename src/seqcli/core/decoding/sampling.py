@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Filters:
-    """How scores become a distribution. Temperature 0 is greedy; 0 or None switch the other filters off."""
+    """How scores become a distribution. Temperature 0 is greedy; None leaves a filter out."""
 
     temperature: float = 1.0
     top_k: int | None = None

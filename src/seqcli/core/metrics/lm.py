@@ -10,7 +10,7 @@ def figures(total: float, tokens: int, hits: int, *, characters: float, bytes: f
     of the text. For mse only the squared error itself and the accuracy mean something.
     """
     mean = total / tokens
-    found = {"loss": mean, "accuracy": hits / tokens}
+    found = {"loss": mean, "accuracy": hits / tokens, "tokens": tokens}
     if loss == "cross-entropy":
         bits = total / math.log(2)
         found["perplexity"] = math.exp(mean) if mean < 700 else math.inf

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from seqcli.core import tokenizers
@@ -83,7 +84,8 @@ class LanguageModel:
             config = build(stored.metadata["config"])
             tokenizer = tokenizers.from_json(stored.metadata["tokenizer"])
             model = build_lm(config, tokenizer.vocab_size)
-            model.load_state_dict(stored.tensors, strict=not config.tie)
+            tied = {"projection.weight": stored.tensors["encoding.weight"]} if config.tie else {}
+            model.load_state_dict(stored.tensors | tied)
         except (KeyError, RuntimeError, ConfigError) as error:
             raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
         return cls(model.to(pick_device(device)).eval(), tokenizer, config, stored.metadata.get("figures"))
@@ -167,13 +169,16 @@ class LanguageModel:
         )
         if len(data.ids) < 2:
             raise DataError(f"{path} is too short to evaluate: it needs two tokens at least.")
+        if data.ends is not None:
+            cut = int((np.diff(data.ends, prepend=0) > (c.window or 256)).sum())
+            if cut:
+                say(f"{cut} lines are longer than the model's --window {c.window}: only that much of them is measured.")
         if data.unknown:
             say(f"{data.unknown} of {len(data.ids)} tokens are not in the model's vocabulary and count as <unk>.")
         start = time.perf_counter()
         found = evaluate(self.model, data, c.window or 256)
         seconds = time.perf_counter() - start
-        tokens = len(data.ids) - (data.ends is None)
-        return {**found, "tokens": tokens, "tokens_per_s": tokens / seconds}
+        return {**found, "tokens_per_s": found["tokens"] / seconds}
 
 
 @torch.no_grad()

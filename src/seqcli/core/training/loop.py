@@ -19,7 +19,7 @@ from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
 from seqcli.core.training.optimizer import make_optimizers
-from seqcli.errors import TrainingError
+from seqcli.errors import CheckpointError, TrainingError
 
 SAVE_SECONDS = 30.0  # between checkpoints, when nothing else is asked for
 Carry = list[Tensor]  # what one step hands to the next: a recurrent state, flattened
@@ -347,6 +347,7 @@ class Loop:
         if self.averaged:
             tensors |= {f"average.{name}": t for name, t in self.averaged.weights.items()}
         metadata: dict[str, Any] = {"budget": self._budget(), "device": self.job.device.type}
+        metadata["train_tokens"] = self.job.train_tokens
         metadata |= {"progress": self.at.__dict__, "carried": len(self.carry), "scaler": self.scaler.state_dict()}
         if not self.job.valid_tokens:  # without validation the newest weights are the best known
             self.at.best_step = self.at.step
@@ -359,6 +360,11 @@ class Loop:
     def load(self) -> None:
         """Continue from the newest whole checkpoint of the run. Raises CheckpointError when there is none."""
         model, state, complaints = checkpoint.newest_checkpoint(self.run_dir)
+        if (had := state.metadata["train_tokens"]) != self.job.train_tokens:
+            raise CheckpointError(
+                f"The text has changed: {self.run_dir} was trained on {had} tokens, and now there are "
+                f"{self.job.train_tokens}. Train a new run on it."
+            )
         self.at = Progress(**state.metadata["progress"])
         self.at.notices = complaints
         if state.metadata["budget"] != self._budget():  # given anew: minutes are further minutes
