@@ -213,10 +213,14 @@ def evaluated(event: Evaluated) -> str:
 
 def summary(event: Finished, named: str) -> list[str]:
     """How it ended and what to type next."""
-    best = f"val_loss {event.val_loss:.4f} at step {event.best_step}" if event.val_loss is not None else "no validation"
+    best = (
+        f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
+        if event.val_loss is not None
+        else "no validation"
+    )
     why = " (no better for long: patience)" if event.reason == "patience" else ""
     return [
-        f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; best {best}.",
+        f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",
         f"  model   {event.run_dir / 'best.safetensors'}",
         f"  sample  seqcli sample --run {named}",
         f"  measure seqcli eval FILE --run {named}",
