@@ -12,6 +12,7 @@ from seqcli.cli.evaluate import evaluate
 from seqcli.cli.runs import info, runs
 from seqcli.cli.sample import sample
 from seqcli.cli.train import train
+from seqcli.cli.translate import translate
 
 app = typer.Typer(
     name="seqcli",
@@ -55,6 +56,7 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "sample": sample,
+    "translate": translate,
     "eval": evaluate,
     "runs": runs,
     "info": info,

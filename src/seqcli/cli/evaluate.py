@@ -10,6 +10,10 @@ from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
 
 NAMES = {
+    "bleu": ("BLEU", "{:.2f}"),
+    "chrf": ("chrF", "{:.2f}"),
+    "ter": ("TER (lower is better)", "{:.2f}"),
+    "exact": ("exact match", "{:.2%}"),
     "loss": ("loss (nats per token)", "{:.4f}"),
     "perplexity": ("perplexity", "{:.3f}"),
     "bits_per_character": ("bits per character", "{:.4f}"),
@@ -17,12 +21,15 @@ NAMES = {
     "accuracy": ("next token right", "{:.2%}"),
     "tokens": ("tokens", "{:,.0f}"),
     "tokens_per_s": ("tokens/s", "{:,.0f}"),
+    "sentences": ("sentences", "{:,.0f}"),
+    "sentences_per_s": ("sentences/s", "{:,.0f}"),
+    "signature": ("signature", "{}"),
 }
 
 
 def evaluate(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A text the model was not trained on.", show_default=False)
+        str, typer.Argument(metavar="FILE", help="A text, or pairs, that the model was not trained on.", show_default=False)
     ],
     run: Annotated[
         list[str] | None,
@@ -32,13 +39,19 @@ def evaluate(
             show_default="the newest run",
         ),
     ] = None,
+    beam: Annotated[
+        int, typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.")
+    ] = 5,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on a text: [bold]seqcli eval held_out.txt[/]"""
+    """Measure a model on a file: [bold]seqcli eval held_out.txt[/]
+
+    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match.
+    """
     say = (lambda text: None) if quiet else console.notice
     found = {}
     names: list[str | None] = [*run] if run else [None]
@@ -46,7 +59,8 @@ def evaluate(
         path = runs.find(name, runs_dir)
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
-        found[label] = model.evaluate(file, say=say)
+        options = {"beam": beam} if model.config.task == "translate" else {}
+        found[label] = model.evaluate(file, say=say, **options)
         if model.config.loss == "mse":
             say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
     if json:
@@ -60,14 +74,16 @@ def evaluate(
                 print(f"{name_:<24}{form.format(figures[key])}")
         return
     if not console.stdout_is_terminal():
-        print("\t".join(["run", *NAMES]))
+        shown = [key for key in NAMES if any(key in figures for figures in found.values())]
+        print("\t".join(["run", *shown]))
         for label, figures in found.items():
-            print("\t".join([label, *(str(figures.get(key, "")) for key in NAMES)]))
+            print("\t".join([label, *(str(figures.get(key, "")) for key in shown)]))
         return
     table = Table(box=None, header_style="dim")
     table.add_column("run")
-    for name_, _ in NAMES.values():
+    names_ = {k: v for k, v in NAMES.items() if k != "signature" and any(k in figures for figures in found.values())}
+    for name_, _ in names_.values():
         table.add_column(name_, justify="right")
     for label, figures in found.items():
-        table.add_row(label, *(form.format(figures[k]) if k in figures else "-" for k, (_, form) in NAMES.items()))
+        table.add_row(label, *(form.format(figures[k]) if k in figures else "-" for k, (_, form) in names_.items()))
     console.stdout.print(table)

@@ -37,7 +37,8 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
         help_ = (field.description or "") + (f" [{' | '.join(choices)}]" if choices else "")
         default = auto_of(field) if field.default is None else str(field.default)
         flags = [option_name(name)]
-        if field.default is False or field.default is True:
+        switch = "bool" in str(field.annotation)
+        if switch:
             flags = [f"{flags[0]}/--no-{flags[0][2:]}"]
         typed = typer.Option(
             *flags,
@@ -46,7 +47,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=default or "none",
             metavar=_metavar(field.annotation, choices),
         )
-        kind = bool if isinstance(field.default, bool) else str
+        kind = bool if switch else str
         made.append(
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, typed]

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, stderr
-from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started
+from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Tested
 
 
 @contextmanager
@@ -37,11 +37,11 @@ class Drawer:
 
     def __init__(self, runs_dir: str) -> None:
         self.runs_dir = runs_dir
-        self.run_dir = Path(runs_dir)
+        self.run_dir, self.task = Path(runs_dir), "lm"
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
-            self.run_dir = event.run_dir
+            self.run_dir, self.task = event.run_dir, str(event.settings["task"])
         draw = getattr(self, "on_" + type(event).__name__.lower(), None)
         if draw is not None:
             draw(event)
@@ -85,8 +85,11 @@ class PlainDrawer(Drawer):
     def on_evaluated(self, event: Evaluated) -> None:
         stderr.print(Text(evaluated(event)))
 
+    def on_tested(self, event: Tested) -> None:
+        stderr.print(Text(tested(event)))
+
     def on_finished(self, event: Finished) -> None:
-        stderr.print(Text("\n".join(summary(event, self.named))))
+        stderr.print(Text("\n".join(summary(event, self.named, self.task))))
 
 
 class LiveDrawer(Drawer):
@@ -138,9 +141,12 @@ class LiveDrawer(Drawer):
             )
         )
 
+    def on_tested(self, event: Tested) -> None:
+        stderr.print(Text(tested(event)))
+
     def on_finished(self, event: Finished) -> None:
         self.stop()
-        first, *rest = summary(event, self.named)
+        first, *rest = summary(event, self.named, self.task)
         stderr.print(Text(first, style="bold"))
         for line in rest:
             stderr.print(Text(line))
@@ -190,7 +196,13 @@ def description(event: Started) -> list[str]:
     if event.step:
         budget += f", from step {event.step}"
     data = f"{count(event.train_tokens)} {s['tokens']} tokens, {count(event.valid_tokens)} for validation"
-    how = f"{s['optimizer']} {s['lr']:g} {s['schedule']}, batch {s['batch_size']} x {s['window']}"
+    batch = f"{s['batch_size']} x {s['window']}"
+    if s["task"] == "translate":
+        network = (
+            f"{'bidirectional ' * bool(s['bidirectional'])}encoder, {s['attention']} attention, decoder; {network}"
+        )
+        batch = f"{s['batch_size']} pairs" if s["batch_size"] else f"{s['batch_tokens']} tokens"
+    how = f"{s['optimizer']} {s['lr']:g} {s['schedule']}, batch {batch}"
     return [
         f"{event.run_dir}",
         f"  model  {network}: {count(event.parameters)} parameters",
@@ -206,12 +218,14 @@ def planned(event: Planned) -> str:
 
 def evaluated(event: Evaluated) -> str:
     """One evaluation as a line."""
-    perplexity = event.figures.get("perplexity")
-    more = f"  perplexity {perplexity:.2f}" if perplexity is not None else ""
+    forms = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}", "exact": "{:.2%}"}
+    more = "".join(
+        f"  {name} {form.format(event.figures[name])}" for name, form in forms.items() if name in event.figures
+    )
     return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
 
 
-def summary(event: Finished, named: str) -> list[str]:
+def summary(event: Finished, named: str, task: str) -> list[str]:
     """How it ended and what to type next."""
     best = (
         f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
@@ -222,6 +236,12 @@ def summary(event: Finished, named: str) -> list[str]:
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",
         f"  model   {event.run_dir / 'best.safetensors'}",
-        f"  sample  seqcli sample --run {named}",
+        f"  try it  seqcli {'sample' if task == 'lm' else task} --run {named}",
         f"  measure seqcli eval FILE --run {named}",
     ]
+
+
+def tested(event: Tested) -> str:
+    """The figures on the test file as a line."""
+    shown = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in event.figures.items())
+    return f"{event.file}: {'  '.join(shown)}"

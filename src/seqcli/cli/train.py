@@ -1,4 +1,4 @@
-"""seqcli train: a model from a text."""
+"""seqcli train: a model from a text, or from pairs of texts."""
 
 import dataclasses
 import signal
@@ -21,7 +21,11 @@ from seqcli.errors import ConfigError
 def train(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Text files, and directories of .txt files.", show_default=False),
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Texts and directories of .txt files, or a .tsv file of pairs.",
+            show_default=False,
+        ),
     ] = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Name of the new run.", show_default="from file and cell")
@@ -45,7 +49,7 @@ def train(
     *,
     options: dict[str, Any],
 ) -> None:
-    """Train a model on text: [bold]seqcli train corpus.txt[/]
+    """Train a model: [bold]seqcli train corpus.txt[/] a language model, [bold]seqcli train pairs.tsv[/] a translator.
 
     With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.
@@ -62,12 +66,17 @@ def train(
             )
         events = runs.resume(resume, options, runs_dir=runs_dir, say=say)
     else:
-        if not settings.files:
-            raise ConfigError("Give a text file to train on: seqcli train FILE")
+        if not settings.files and settings.source is None and settings.target is None:
+            raise ConfigError("Give a file to train on: seqcli train FILE")
         events = runs.train(settings, run=run, runs_dir=runs_dir, say=say)
     if json:
         _draw_json(events)
         return
+    run_training(events, runs_dir=runs_dir, quiet=quiet)
+
+
+def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False) -> None:
+    """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
     with drawer(quiet=quiet, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
         for event in events:
             draw(event)

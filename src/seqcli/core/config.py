@@ -15,12 +15,15 @@ from pydantic.fields import FieldInfo
 
 from seqcli.errors import ConfigError
 
-PANELS = ("Data", "Tokens", "Model", "Budget", "Optimization", "Reports", "Machine")
+PANELS = ("Data", "Tokens", "Model", "Translation", "Budget", "Optimization", "Reports", "Machine")
 
 
-def option(panel: str, help: str, default: Any = None, *, auto: str | None = None, **limits: Any) -> Any:
-    """A field with its help panel; `auto` says in words what a default of None becomes."""
-    return Field(default, description=help, json_schema_extra={"panel": panel, "auto": auto}, **limits)
+def option(
+    panel: str, help: str, default: Any = None, *, auto: str | None = None, only: str | None = None, **limits: Any
+) -> Any:
+    """A field with its help panel; `auto` says in words what a default of None becomes, `only` whose task it is."""
+    extra: Any = {"panel": panel, "auto": auto, "only": only}
+    return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
 Positive = Annotated[int, Field(ge=1, le=10**12)]
@@ -33,29 +36,43 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     # fmt: off
-    task: Literal["lm"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm")
-    files: tuple[str, ...] = option("Data", "Text files and directories of .txt files.", ())
-    unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream")
-    valid: str | None = option("Data", "Validate on this file instead of the end of the text.")
-    valid_split: Fraction = option("Data", "Part of the text, at its end, kept for validation.", 0.1)
+    task: Literal["lm", "translate"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm, .tsv translate")
+    files: tuple[str, ...] = option("Data", "Text files and directories of .txt files; .tsv files of pairs.", ())
+    source: str | None = option("Data", "Sources, one a line, of a pair of files.", only="translate")
+    target: str | None = option("Data", "Their translations, line by line.", only="translate")
+    skip_bad_lines: bool = option("Data", "Pass over lines that are no pair, and count them.", False, only="translate")
+    unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream", only="lm")
+    valid: str | None = option("Data", "Validate on this file instead of a part of the training data.")
+    valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the pairs.", 0.1)
     valid_tokens: Annotated[int, Field(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
+    test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
 
-    tokens: Literal["char", "byte", "word", "bpe"] = option("Tokens", "The tokenizer.", "char")
+    tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.", auto="char; for translate bpe where words recur")
+    joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe", only="translate")
     normalize: Literal["nfc", "nfd", "nfkc", "none"] = option("Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc")
     lowercase: bool = option("Tokens", "Lower-case words (word).", False)
     min_count: Positive = option("Tokens", "Rarer words (word) or characters (char) become <unk>.", 1)
-    vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe")
+    vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate")
 
     cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm")
     hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget")
     layers: Positive = option("Model", "Layers in the stack.", 1)
-    bidirectional: bool = option("Model", "A second pass from the end (never for lm).", False)
+    bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder")
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
     embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="128, up to 256 for large vocabularies, hidden with --tie")
-    tie: bool = option("Model", "Share the embedding with the output layer.", False)
+    tie: bool | None = option("Model", "Share the embedding with the output layer.", auto="for translate")
     dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data")
-    loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy")
+    loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy", only="lm")
+
+    attention: Literal["none", "dot", "general", "concat", "scaled-dot"] = option("Translation", "How a decoder state is scored against the encoder's.", "general", only="translate")
+    input_feeding: bool = option("Translation", "Feed each step's attentional vector to the next one; slower.", False, only="translate")
+    context: Literal["first", "every-step"] = option("Translation", "Where the encoder's last state goes: the decoder's first state, or every step too.", "first", only="translate")
+    reverse_source: bool = option("Translation", "Read the source from its end.", False, only="translate")
+    teacher_forcing: Annotated[float, Field(ge=0, le=1)] = option("Translation", "Part of the decoder's inputs that is the reference, at the end of training; the rest are its own predictions.", 1.0, only="translate")
+    teacher_forcing_schedule: Literal["linear", "sigmoid", "constant"] = option("Translation", "How that part falls from 1.", "linear", only="translate")
+    max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens.", auto="100, 400 for char and byte", only="translate")
+    select: Literal["loss", "bleu", "chrf", "exact"] = option("Translation", "The validation figure that the best model is chosen by.", "loss", only="translate")
 
     epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, at most 12 for a small text and 30 for a large one")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
@@ -63,6 +80,7 @@ class Config(BaseModel):
     patience: Annotated[int, Field(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
 
     batch_size: Positive | None = option("Optimization", "Sequences trained side by side.", auto="by task, data and budget")
+    batch_tokens: Positive | None = option("Optimization", "Tokens in a batch of pairs, instead of --batch-size.", auto="by the data", only="translate")
     window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line.", auto="64; 256 with --unit line")
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon")
     lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer")
@@ -70,7 +88,7 @@ class Config(BaseModel):
     warmup: Annotated[int, Field(ge=0)] = option("Optimization", "Steps of linear warm-up.", 50)
     clip: Annotated[float, Field(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0)
     weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0")
-    label_smoothing: Fraction = option("Optimization", "Label smoothing of the training loss.", 0.0)
+    label_smoothing: Fraction | None = option("Optimization", "Label smoothing of the training loss.", auto="0.1 for translate, else 0")
     average_decay: Fraction | None = option("Optimization", "Evaluate and save exponentially averaged weights (0: off).", auto="over the last 3 % of the run")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = option("Optimization", "Seed of every random choice.", 1)
 
@@ -116,6 +134,12 @@ def auto_of(field: FieldInfo) -> str | None:
     return None if auto is None else str(auto)
 
 
+def task_of_field(field: FieldInfo) -> str | None:
+    """The only task that a field is for."""
+    only = _extra(field)["only"]
+    return None if only is None else str(only)
+
+
 def _extra(field: FieldInfo) -> dict[str, Any]:
     assert isinstance(field.json_schema_extra, dict)
     return field.json_schema_extra
@@ -136,6 +160,17 @@ def build(values: dict[str, Any], where: str = "") -> Config:
         for e in error.errors():
             problems.setdefault(str(e["loc"][0]), prefix + _sentence(dict(e)))
         raise ConfigError("\n".join(problems.values())) from None
+
+
+def check_task(config: Config, task: str) -> None:
+    """Raises ConfigError when something is set that another task is for."""
+    wrong = [
+        f"{option_name(name)} is for --task {only}, but this is {task}."
+        for name, field in Config.model_fields.items()
+        if (only := task_of_field(field)) not in (None, task) and getattr(config, name) != field.default
+    ]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
 
 
 def nearest(name: str, choices: list[str] | tuple[str, ...]) -> str:

@@ -84,6 +84,14 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Tested:
+    """The figures of the finished model on the test file."""
+
+    file: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Finished:
     """The end: of the budget, or of patience."""
 
@@ -96,4 +104,4 @@ class Finished:
     reason: str
 
 
-Event = Started | Notice | Planned | Stepped | Logged | Evaluated | Previewed | Saved | Finished
+Event = Started | Notice | Planned | Stepped | Logged | Evaluated | Previewed | Saved | Finished | Tested

@@ -11,17 +11,18 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from seqcli.core.config import Config, build, nearest, read_yaml
-from seqcli.core.events import Event, Notice
+from seqcli.core.config import Config, build, check_task, nearest, read_yaml
+from seqcli.core.events import Event, Notice, Tested
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # torch is imported when a model is
-    from seqcli.core.tasks import LanguageModel
+    from seqcli.core.tasks import LanguageModel, Translator
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
+KINDS = {None: ("model", "FILE"), "lm": ("language model", "TEXT.txt"), "translate": ("translation model", "PAIRS.tsv")}
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
     "steps",
@@ -90,16 +91,25 @@ def read_run(path: Path) -> Run:
     return Run(path.name, path, build(read_yaml(path / "config.yaml"), str(path / "config.yaml")), points)
 
 
-def find(run: str | Path | None, runs_dir: str | Path = "runs") -> Path:
-    """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model.
+def newest(runs_dir: str | Path = "runs", task: str | None = None) -> Path | None:
+    """The newest run that has a model, of that task if one is given."""
+    for known in list_runs(runs_dir):
+        if (known.path / BEST).is_file() and task in (None, known.config.task):
+            return known.path
+    return None
+
+
+def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None = None) -> Path:
+    """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model
+    (for that task).
 
     Raises CheckpointError when there is none, naming the nearest.
     """
     if run is None:
-        for known in list_runs(runs_dir):
-            if (known.path / BEST).is_file():
-                return known.path
-        raise CheckpointError(f"There is no trained model in {runs_dir}/ yet. Train one first: seqcli train FILE")
+        if (path := newest(runs_dir, task)) is not None:
+            return path
+        kind, file = KINDS[task]
+        raise CheckpointError(f"There is no trained {kind} in {runs_dir}/ yet. Train one first: seqcli train {file}")
     for path in (Path(runs_dir) / run, Path(run)):
         if path.is_dir() or path.is_file():
             return path
@@ -110,6 +120,28 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs") -> Path:
     )
 
 
+@overload
+def load(
+    run: str | Path | None = ...,
+    *,
+    runs_dir: str | Path = ...,
+    device: str = ...,
+    threads: int = ...,
+    task: Literal["lm"],
+) -> "LanguageModel": ...
+@overload
+def load(
+    run: str | Path | None = ...,
+    *,
+    runs_dir: str | Path = ...,
+    device: str = ...,
+    threads: int = ...,
+    task: Literal["translate"],
+) -> "Translator": ...
+@overload
+def load(
+    run: str | Path | None = ..., *, runs_dir: str | Path = ..., device: str = ..., threads: int = ..., task: None = ...
+) -> "LanguageModel | Translator": ...
 def load(
     run: str | Path | None = None,
     *,
@@ -117,12 +149,12 @@ def load(
     device: str = "auto",
     threads: int = 0,
     task: str | None = None,
-) -> "LanguageModel":
+) -> "LanguageModel | Translator":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
     from seqcli.core.tasks import MODELS
     from seqcli.core.training.checkpoint import read
 
-    path = find(run, runs_dir)
+    path = find(run, runs_dir, task)
     if path.is_dir():
         if not (path / BEST).is_file():
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
@@ -136,7 +168,8 @@ def load(
         raise CheckpointError(
             f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
         )
-    return MODELS[kind].open(stored, device, threads)
+    model: LanguageModel | Translator = MODELS[kind].open(stored, device, threads)
+    return model
 
 
 def train(
@@ -173,7 +206,8 @@ def resume(
 def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
     """The directory of a new run. Raises ConfigError when the name is taken or is no name."""
     if run is None:
-        stem = Path(config.files[0]).resolve().stem if config.files else "text"
+        named = config.files[0] if config.files else config.source or "text"
+        stem = Path(named).resolve().stem
         base = re.sub(r"[^\w.-]+", "-", f"{stem}-{config.cell}").strip("-.") or "run"
         run, count = base, 1
         while (runs_dir / run).exists():
@@ -195,12 +229,10 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     from seqcli.core.training.loop import Loop
 
     said: list[str] = []
-    tokenizer = None
-    if resume:
-        from seqcli.core import tokenizers
-
-        tokenizer = tokenizers.from_json(newest_checkpoint(place)[0].metadata["tokenizer"])
-    job = TASKS[task_of(config)](config, say or said.append, tokenizer)
+    metadata = newest_checkpoint(place)[0].metadata if resume else None
+    task = task_of(config)
+    check_task(config, task)
+    job = TASKS[task](config, say or said.append, metadata)
     if not resume:
         try:
             place.mkdir(parents=True)
@@ -215,3 +247,6 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
         (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
     yield from (Notice(text) for text in said)
     yield from loop
+    if job.config.test is not None:
+        figures = load(place, threads=job.config.threads, device=job.config.device).evaluate(job.config.test)
+        yield Tested(job.config.test, figures)

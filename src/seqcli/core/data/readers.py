@@ -60,6 +60,19 @@ def read_blocks(paths: Iterable[Path], *, invalid: Invalid = "error", raw: bool 
             raise DataError(f"{path} cannot be read: {error.strerror}.") from None
 
 
+def read_lines(path: Path, *, invalid: Invalid = "error") -> Iterator[str]:
+    """The lines of a file, without their ends, read and checked as `read_blocks` does."""
+    held = ""
+    try:
+        for block in _read_file(path, invalid, raw=False):
+            *lines, held = (held + block).split("\n")
+            yield from lines
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    if held:
+        yield held
+
+
 def _read_file(path: Path, invalid: Invalid, raw: bool) -> Iterator[str]:
     held, offset, line = b"", 0, 1
     with path.open("rb") as file:

@@ -69,6 +69,16 @@ class Stack(nn.Module):
             x = outputs[0] if self.directions == 1 else torch.cat(outputs, dim=2)  # (B, T, D*H)
         return x, after
 
+    def step(self, x: Tensor, state: Sequence[State]) -> tuple[Tensor, list[State]]:
+        """One step of a stack of one direction: x (B, I), one state a layer -> output (B, H), states."""
+        after: list[State] = []
+        for layer, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
+            if layer:
+                x = self.dropout(x[:, None])[:, 0]
+            x, new = cell.step(x, before)
+            after.append(new)
+        return x, after
+
 
 def reversal(mask: Tensor) -> Tensor:
     """Positions (B, T) that read each row's real tokens from its own last to its first, padding in place."""

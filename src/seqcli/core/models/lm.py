@@ -10,7 +10,7 @@ from seqcli.core.cells import State
 from seqcli.core.config import Config
 from seqcli.core.layers import Dropout, Embedding, OneHot, Stack
 from seqcli.core.models.cross_entropy import linear_cross_entropy
-from seqcli.errors import ConfigError
+from seqcli.core.models.start import seeded
 
 LARGE = 1000  # a vocabulary above this is worth the fused projection and loss
 
@@ -86,8 +86,9 @@ class RecurrentLM(nn.Module):
             # |p - e|^2 = |p|^2 - 2 p_target + 1: the indicator vector e is not built
             wanted = outputs.gather(1, targets[:, None])
             return (outputs.square().sum(1) - 2 * wanted[:, 0] + 1).mean(), state
-        if self.projection.out_features > LARGE and not label_smoothing:
-            return linear_cross_entropy(y, self.projection.weight, self.projection.bias, targets), state
+        if self.projection.out_features > LARGE:
+            w, b = self.projection.weight, self.projection.bias
+            return linear_cross_entropy(y, w, b, targets, label_smoothing), state
         return F.cross_entropy(self.projection(y).float(), targets, label_smoothing=label_smoothing), state
 
     @torch.no_grad()
@@ -121,23 +122,15 @@ def build_lm(config: Config, vocab_size: int, seed: int = 0) -> RecurrentLM:
     Raises ConfigError when it does not fit into memory.
     """
     assert config.hidden and config.embedding_dim and config.dropout is not None, "the task resolves these"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            return RecurrentLM(
-                vocab_size,
-                cell=config.cell,
-                hidden=config.hidden,
-                layers=config.layers,
-                encoding=config.encoding,
-                embedding_dim=config.embedding_dim,
-                tie=config.tie,
-                dropout=config.dropout,
-                loss=config.loss,
-            )
-        except RuntimeError as error:
-            if "memory" not in str(error) and "overflow" not in str(error):
-                raise
-            raise ConfigError(
-                f"A model of --hidden {config.hidden} and --layers {config.layers} does not fit into memory."
-            ) from None
+    with seeded(seed, config):
+        return RecurrentLM(
+            vocab_size,
+            cell=config.cell,
+            hidden=config.hidden,
+            layers=config.layers,
+            encoding=config.encoding,
+            embedding_dim=config.embedding_dim,
+            tie=bool(config.tie),
+            dropout=config.dropout,
+            loss=config.loss,
+        )

@@ -10,14 +10,24 @@ from seqcli.core.training.optimizer import PEAK
 from seqcli.errors import ConfigError
 
 
-def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
-    """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
+def shared(config: Config, device: torch.device) -> dict[str, Any]:
+    """What is chosen in the same way for every task."""
     c: dict[str, Any] = config.model_dump()
-    c["task"] = "lm"
     c["device"] = device.type
     c["precision"] = pick_precision(config.precision, device)
     if not (c["epochs"] or c["steps"] or c["minutes"]):
         c["minutes"] = 3.0
+    if c["weight_decay"] is None:
+        c["weight_decay"] = 0.1 if config.optimizer in ("muon", "adamw") else 0.0
+    return c
+
+
+def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
+    """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
+    c = shared(config, device)
+    c["task"], c["bidirectional"], c["tie"] = "lm", False, bool(config.tie)
+    c["tokens"] = config.tokens or "char"
+    c["label_smoothing"] = config.label_smoothing or 0.0
     small = tokens < 2e5
     if bounded and not (c["epochs"] or c["steps"]):
         c["epochs"] = max(12.0, round(5e5 / tokens)) if small else 30.0  # more would only be learnt by heart
@@ -56,6 +66,25 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
             size //= 2
         c["batch_size"] = size
     c["lr"] = c["lr"] or PEAK[config.optimizer]
-    if c["weight_decay"] is None:
-        c["weight_decay"] = 0.1 if config.optimizer in ("muon", "adamw") else 0.0
+    return build(c)
+
+
+def resolve_pairs(config: Config, pairs: int, tokens: int, device: torch.device, *, bounded: bool = True) -> Config:
+    """The same for a translation model: `pairs` of together so many target `tokens`."""
+    c = shared(config, device)
+    c["task"] = "translate"
+    c["bidirectional"] = config.bidirectional is not False
+    c["tie"] = config.tie is not False
+    c["label_smoothing"] = 0.1 if config.label_smoothing is None else config.label_smoothing
+    if bounded and not (c["epochs"] or c["steps"]):
+        c["epochs"] = max(60.0, round(2e6 / tokens))  # more would only be learnt by heart
+    c["hidden"] = c["hidden"] or 256
+    c["embedding_dim"] = c["embedding_dim"] or c["hidden"]
+    if c["batch_size"] is None and c["batch_tokens"] is None:
+        c["batch_tokens"] = 1000
+    seen = min(c["minutes"] * 60 * 12_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
+    if c["dropout"] is None:
+        passes = seen / tokens
+        c["dropout"] = 0.1 if passes < 2 else 0.2 if passes < 8 else 0.3
+    c["lr"] = c["lr"] or (0.5 * PEAK[config.optimizer])
     return build(c)

@@ -16,6 +16,7 @@ from seqcli.core.decoding.sampling import Filters
 from seqcli.core.metrics.lm import figures
 from seqcli.core.models.generate import Generator
 from seqcli.core.models.lm import RecurrentLM, build_lm
+from seqcli.core.models.start import load_weights
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import pick_device, set_threads
@@ -84,9 +85,8 @@ class LanguageModel:
             config = build(stored.metadata["config"])
             tokenizer = tokenizers.from_json(stored.metadata["tokenizer"])
             model = build_lm(config, tokenizer.vocab_size)
-            tied = {"projection.weight": stored.tensors["encoding.weight"]} if config.tie else {}
-            model.load_state_dict(stored.tensors | tied)
-        except (KeyError, RuntimeError, ConfigError) as error:
+            load_weights(model, stored.tensors)
+        except (KeyError, ConfigError) as error:
             raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
         return cls(model.to(pick_device(device)).eval(), tokenizer, config, stored.metadata.get("figures"))
 

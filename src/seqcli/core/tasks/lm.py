@@ -1,6 +1,6 @@
 """The task `lm`: a recurrent language model of a text, or of a list of lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 class LMJob:
     """What the training loop needs to train a language model (see training.loop.Job)."""
 
-    def __init__(self, config: Config, say: Say = lambda text: None, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(self, config: Config, say: Say = lambda text: None, metadata: Mapping[str, Any] | None = None) -> None:
         if config.bidirectional:
             raise ConfigError(
                 "A language model predicts the next token from the past alone, so it cannot be --bidirectional."
@@ -43,6 +43,7 @@ class LMJob:
         if config.loss == "mse" and config.label_smoothing:
             raise ConfigError("--label-smoothing is for --loss cross-entropy.")
         set_threads(config.threads)
+        tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
         self.tokenizer = training.tokenizer
@@ -66,10 +67,10 @@ class LMJob:
             return LineBatches(data.ids, data.ends, c.batch_size, c.window, c.seed)
         return StreamBatches(data.ids, c.batch_size, c.window, c.seed)
 
-    def loss(self, step: int, carry: list[Tensor]) -> tuple[Tensor, int, list[Tensor]]:
+    def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         batch = self.batches[step].to(self.device)
         state = None if batch.fresh or not carry else unflatten(self.config.cell, carry)
-        loss, state = self.model.loss(batch.x, batch.y, state, batch.mask, self.config.label_smoothing)
+        loss, state = self.model.loss(batch.x, batch.y, state, batch.mask, self.config.label_smoothing or 0.0)
         return loss, batch.tokens, [] if batch.mask is not None else flatten(state)
 
     def evaluate(self) -> dict[str, float] | None:
@@ -98,7 +99,7 @@ def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> t
         "vocab_size": config.vocab_size,
     }
     how: dict[str, Any] = {"unit": config.unit, "invalid": config.invalid_utf8, "progress": say}
-    data = open_tokens(paths, tokenizer=tokenizer, kind=config.tokens, options=options, **how)
+    data = open_tokens(paths, tokenizer=tokenizer, kind=config.tokens or "char", options=options, **how)
     if len(data.ids) < 2:
         raise DataError(f"{paths[0]} has less than two tokens of text; there is nothing to learn from it.")
     distinct = np.unique(data.ids[: 1 << 20])

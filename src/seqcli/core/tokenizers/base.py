@@ -28,6 +28,14 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> Ids:
         """Ids of a text, (n,)."""
 
+    def encode_lines(self, lines: Sequence[str]) -> list[Ids]:
+        """Ids of every line by itself."""
+        return [self.encode(line) for line in lines]
+
+    def pieces(self, text: str) -> list[str]:
+        """The text's tokens for people to read, one for every id of `encode`, the unknown ones too."""
+        return [self.token(id) for id in self.encode(text).tolist()]
+
     @abstractmethod
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """Text of ids; special tokens but <unk> are left out."""

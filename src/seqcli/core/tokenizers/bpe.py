@@ -70,6 +70,10 @@ class BPETokenizer(Tokenizer):
         parts = self.inner.encode_batch_fast(lines, add_special_tokens=False)
         return np.fromiter((id for part in parts for id in part.ids), dtype=np.int32)
 
+    def encode_lines(self, lines: Sequence[str]) -> list[Ids]:
+        texts = [encodable(self._normalize(line)) for line in lines]
+        return [np.array(e.ids, np.int32) for e in self.inner.encode_batch_fast(texts, add_special_tokens=False)]
+
     def decode(self, ids: Sequence[int] | Ids) -> str:
         kept = [int(id) for id in ids if id > EOS]
         return str(self.inner.decode(kept, skip_special_tokens=False))

@@ -46,6 +46,9 @@ class CharTokenizer(Tokenizer):
         array = np.asarray(ids, dtype=np.int64)
         return text_of(self._code_of[array[(array >= FIRST) | (array == UNK)]])
 
+    def pieces(self, text: str) -> list[str]:
+        return list(self._normalize(text))
+
     def stream_decoder(self) -> "CharStream":
         return CharStream(self)
 

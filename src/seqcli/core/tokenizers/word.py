@@ -60,14 +60,19 @@ class WordTokenizer(Tokenizer):
         id_of = self._id_of
         return np.fromiter((id_of.get(w, UNK) for w in self.split(text)), dtype=np.int32)
 
+    def pieces(self, text: str) -> list[str]:
+        return self.split(text)
+
     def decode(self, ids: Sequence[int] | Ids) -> str:
+        shown = (id for id in np.asarray(ids, dtype=np.int64).tolist() if id > EOS or id == UNK)
+        return self.join([self.token(id) for id in shown])
+
+    def join(self, words: Sequence[str]) -> str:
+        """Words and signs as readable text."""
         out: list[str] = []
         quoted = False
         glue = True  # no space before the first token
-        for id in np.asarray(ids, dtype=np.int64).tolist():
-            if id <= EOS and id != UNK:
-                continue
-            word = self.token(id)
+        for word in words:
             closing = word == '"' and quoted
             if not (glue or word in NO_SPACE_BEFORE or closing):
                 out.append(" ")

@@ -40,8 +40,11 @@ class Job(Protocol):
     valid_tokens: int
     vocab_size: int
 
-    def loss(self, step: int, carry: Carry) -> tuple[Tensor, int, Carry]:
-        """Mean loss of batch `step`, its number of real targets, and what to carry to the next step."""
+    def loss(self, step: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
+        """Mean loss of batch `step`, its number of real targets, and what to carry to the next step.
+
+        `done` is the part of the training that is behind, 0 while its length is not known.
+        """
 
     def evaluate(self) -> dict[str, float] | None:
         """Validation figures, `loss` among them; None without validation data."""
@@ -62,6 +65,7 @@ class Progress:
     seconds: float = 0.0
     best_step: int = 0
     best_loss: float = math.inf
+    best_rank: float = math.inf  # the loss, or another figure with its sign turned: less is better
     worse: int = 0  # evaluations since the best one
     peak: float = 1.0  # the plateau schedule's factor
     loss_sum: float = 0.0  # since the last log point
@@ -231,7 +235,8 @@ class Loop:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         with autocast(c.precision, self.job.device):
-            loss, tokens, self.carry = self.job.loss(at.step, self.carry)
+            done = at.step / at.total_steps if at.total_steps else 0.0
+            loss, tokens, self.carry = self.job.loss(at.step, self.carry, done)
         self.model.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         for optimizer in self.optimizers:
@@ -295,9 +300,11 @@ class Loop:
         if figures is None:
             return []
         loss = figures["loss"]
-        best = loss < at.best_loss
+        select = self.config.select
+        rank = loss if select == "loss" else -figures[select]
+        best = rank < at.best_rank
         if best:
-            at.best_step, at.best_loss, at.worse = at.step, loss, 0
+            at.best_step, at.best_loss, at.best_rank, at.worse = at.step, loss, rank, 0
             self._save_best(figures)
         else:
             at.worse += 1

@@ -1,0 +1,313 @@
+"""seqcli translate: texts through an encoder-decoder."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from seqcli.cli import console
+from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
+from seqcli.core import runs
+from seqcli.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from seqcli.core.tasks.translator import Translation, Translator
+
+AT_ONCE = 1000  # pairs of a file that are translated before the first of them is printed
+PANEL = "Decoding"
+
+
+def translate(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Pairs, SOURCE TAB TARGET: sources are translated and scored against targets. "
+            "Without FILE, lines from standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", help="Translate this; may be given again.", show_default=False)
+    ] = None,
+    attention: Annotated[bool, typer.Option("--attention", help="Show where the model looked.")] = False,
+    beam: Annotated[
+        int, typer.Option("--beam", min=1, rich_help_panel=PANEL, help="Hypotheses kept side by side; 1 is greedy.")
+    ] = 5,
+    n_best: Annotated[
+        int, typer.Option("--n-best", min=1, rich_help_panel=PANEL, help="Translations to print, with their scores.")
+    ] = 1,
+    length_penalty: Annotated[
+        float, typer.Option("--length-penalty", min=0.0, rich_help_panel=PANEL, help="Exponent of the normalization.")
+    ] = 1.0,
+    normalize: Annotated[
+        str, typer.Option("--normalize", rich_help_panel=PANEL, help="Scores by length: mean, wu or none.")
+    ] = "mean",
+    coverage_penalty: Annotated[
+        float,
+        typer.Option(
+            "--coverage-penalty", min=0.0, rich_help_panel=PANEL, help="Weight of source words never looked at."
+        ),
+    ] = 0.0,
+    no_repeat_ngram: Annotated[
+        int, typer.Option("--no-repeat-ngram", min=0, rich_help_panel=PANEL, help="Never write so many tokens twice.")
+    ] = 0,
+    min_length: Annotated[
+        int, typer.Option("--min-length", min=0, rich_help_panel=PANEL, help="Tokens to write at least.")
+    ] = 0,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            "--max-length",
+            min=1,
+            rich_help_panel=PANEL,
+            help="Tokens to write at most.",
+            show_default="a little more than the longest target seen",
+        ),
+    ] = None,
+    max_ratio: Annotated[
+        float | None,
+        typer.Option(
+            "--max-ratio",
+            min=0.0,
+            rich_help_panel=PANEL,
+            help="Tokens to write at most for each source token.",
+            show_default="any",
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature",
+            min=0.0,
+            rich_help_panel=PANEL,
+            help="Draw translations instead of searching.",
+            show_default="search",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", min=1, rich_help_panel=PANEL, help="Draw from the k likeliest.", show_default="all"),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p",
+            min=0.0,
+            max=1.0,
+            rich_help_panel=PANEL,
+            help="Draw from the likeliest that sum to p.",
+            show_default="all",
+        ),
+    ] = None,
+    replace_unknown: Annotated[
+        bool,
+        typer.Option(
+            "--replace-unknown", rich_help_panel=PANEL, help="Put the source word looked at in place of <unk> (word)."
+        ),
+    ] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="When there is no model yet, train one on FILE first, without asking.")
+    ] = False,
+    run: Run = None,
+    runs_dir: RunsDir = "runs",
+    seed: Seed = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Translate with a trained model: [bold]seqcli translate pairs.tsv[/] or [bold]seqcli translate < lines.txt[/]
+
+    With FILE, BLEU, chrF and TER against its second column go to stderr. On a terminal without FILE there is a prompt;
+    Ctrl-D ends it.
+    """
+    if file is not None and text:
+        raise ConfigError("Give a FILE or --text, not both.")
+    if n_best > beam and temperature is None:
+        raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
+    if run is None and runs.newest(runs_dir, "translate") is None:
+        train_first(file, runs_dir, sure=train)
+    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="translate")
+    options: dict[str, Any] = {
+        "beam": beam,
+        "n_best": n_best,
+        "length_penalty": length_penalty,
+        "normalize": normalize,
+        "coverage_penalty": coverage_penalty,
+        "no_repeat_ngram": no_repeat_ngram,
+        "min_length": min_length,
+        "max_length": max_length,
+        "max_ratio": max_ratio,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "replace_unknown": replace_unknown,
+        "attention": attention,
+    }
+    out = Printer(n_best=n_best, json=json, quiet=quiet)
+    if text:
+        out.show(model.translate([console.typed(t) for t in text], **options))
+    elif file is not None:
+        translate_pairs(model, file, options, out)
+    elif sys.stdin.isatty():
+        converse(model, options, out)
+    else:
+        translate_stream(model, options, out)
+        if out.failed:
+            raise SystemExit(1)
+
+
+class Printer:
+    """Prints translations in order; says on stderr what happened to which line."""
+
+    def __init__(self, *, n_best: int, json: bool, quiet: bool) -> None:
+        self._n_best, self._json, self._quiet = n_best, json, quiet
+        self.line = 0  # of the input, the last one shown
+        self.failed = False
+
+    def show(self, translations: Iterable["Translation"]) -> None:
+        """Print the translations of the next lines."""
+        for t in translations:
+            self.line += 1
+            if t.truncated and not self._quiet:
+                console.warn(f"Line {self.line} is longer than the model reads; its beginning was translated.")
+            if t.unknown and not self._quiet:
+                shown = " ".join(map(repr, t.unknown[:8])) + (" ..." if len(t.unknown) > 8 else "")
+                console.warn(f"Line {self.line}: the model has never seen {shown}; read as <unk>.")
+            if self._json:
+                console.print_json(
+                    {
+                        "source": t.source,
+                        "translation": t.text,
+                        "score": t.score,
+                        "candidates": [{"text": c.text, "score": c.score} for c in t.candidates],
+                        **({"source_tokens": t.source_tokens, "target_tokens": t.target_tokens} if t.attention else {}),
+                        **({"attention": t.attention} if t.attention else {}),
+                    }
+                )
+            elif self._n_best > 1:
+                for candidate in t.candidates:
+                    print(f"{self.line}\t{candidate.score:.4f}\t{candidate.text}")
+            else:
+                print(t.text)
+            if t.attention and not self._json:
+                self._picture(t)
+        sys.stdout.flush()
+
+    def _picture(self, t: "Translation") -> None:
+        from seqcli.cli.heatmap import heatmap
+
+        assert t.attention is not None
+        terminal = console.stdout_is_terminal()
+        width = console.stdout.width if terminal else 100
+        rows = heatmap(t.source_tokens, t.target_tokens, t.attention, width=width, color=terminal)
+        print()
+        for row in rows:
+            console.stdout.print(row, soft_wrap=True)
+        print()
+
+    def fail(self, why: str) -> None:
+        """The next line could not be translated: an empty one stands for it."""
+        self.line += 1
+        self.failed = True
+        console.fail(f"Line {self.line} of the input {why}; an empty line stands for it.")
+        if self._json:
+            console.print_json({"source": None, "translation": None})
+        else:
+            print()
+
+
+def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out: Printer) -> None:
+    """The first column of a file, and its figures against the second one on stderr."""
+    import time
+
+    from seqcli.core.tasks.translator import scores
+
+    pairs = model.read(file)
+    ours: list[str] = []
+    start = time.perf_counter()
+    rest = iter(pairs)
+    while part := [source for source, _ in islice(rest, AT_ONCE)]:
+        found = model.translate(part, **options)
+        ours += [t.text for t in found]
+        out.show(found)
+    seconds = time.perf_counter() - start
+    figures = scores(ours, [target for _, target in pairs])
+    console.stderr.print(
+        Text(
+            f"BLEU {figures['bleu']:.2f}  chrF {figures['chrf']:.2f}  TER {figures['ter']:.2f}  "
+            f"exact {figures['exact']:.1%}  {console.count(len(pairs))} sentences, "
+            f"{console.count(len(pairs) / seconds)} a second"
+        )
+    )
+    console.notice(figures["signature"])
+
+
+def translate_stream(model: "Translator", options: dict[str, Any], out: Printer) -> None:
+    """Standard input line by line: whatever has arrived is translated together, and printed before more is awaited."""
+    for lines in arriving_lines(sys.stdin.fileno()):
+        good: list[str] = []
+        for line in lines:
+            try:
+                good.append(line.decode("utf-8").rstrip("\r"))
+            except UnicodeDecodeError as error:
+                out.show(model.translate(good, **options))
+                good = []
+                out.fail(f"is not UTF-8 (its byte {error.start + 1})")
+        out.show(model.translate(good, **options))
+
+
+def arriving_lines(fd: int) -> Iterator[Sequence[bytes]]:
+    """The lines of a stream as they come in, some at a time, without their ends."""
+    held = b""
+    while data := os.read(fd, 1 << 16):
+        *lines, held = (held + data).split(b"\n")
+        if lines:
+            yield lines
+    if held:
+        yield [held]
+
+
+def converse(model: "Translator", options: dict[str, Any], out: Printer) -> None:
+    """A prompt on the terminal, with history; Ctrl-D ends it."""
+    import contextlib
+
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - gives input() its history and editing
+    console.notice("Type a line and Enter; Ctrl-D ends.")
+    while True:
+        try:
+            line = input("> ")
+        except EOFError:
+            print()
+            return
+        out.show(model.translate([console.typed(line)], **options))
+
+
+def train_first(file: str | None, runs_dir: str, *, sure: bool) -> None:
+    """There is no model: train one on FILE, when the user wants to. Raises CheckpointError with what to type else."""
+    named = file or "pairs.tsv"
+    where = "" if runs_dir == "runs" else f" --runs-dir {runs_dir}"
+    command = f"seqcli train {named}{where}"
+    missing = f"There is no trained translation model in {runs_dir}/ yet. Train one first: {command}"
+    if file is None:
+        raise CheckpointError(missing)
+    if not Path(file).is_file():
+        raise ConfigError(f"There is no file {file}.")
+    if not sure:
+        if not (sys.stdin.isatty() and console.on_terminal()):
+            raise CheckpointError(missing)
+        console.notice(f"There is no trained translation model in {runs_dir}/ yet.")
+        if not typer.confirm(f"Train one on {file} first (about three minutes)?", default=True, err=True):
+            raise CheckpointError(f"Nothing to translate with. Train when you like: {command}")
+    from seqcli.cli.train import run_training
+    from seqcli.core.config import Config
+
+    run_training(runs.train(Config(files=(file,), task="translate"), runs_dir=runs_dir), runs_dir=runs_dir)

@@ -1,0 +1,226 @@
+"""The task `translate`: an encoder-decoder of pairs of texts."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqcli.core import tokenizers
+from seqcli.core.config import Config
+from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, blocks
+from seqcli.core.metrics import translation as metrics
+from seqcli.core.models.seq2seq import build_seq2seq
+from seqcli.core.tasks.auto import resolve_pairs
+from seqcli.core.tasks.translator import Translator, evaluate
+from seqcli.core.tokenizers import Tokenizer
+from seqcli.core.training.device import pick_device, set_threads
+from seqcli.errors import ConfigError, DataError
+
+Say = Callable[[str], None]
+SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}  # that no token of its own is learnt between lines
+
+
+class TranslateJob:
+    """What the training loop needs to train a translation model (see training.loop.Job)."""
+
+    def __init__(self, config: Config, say: Say = lambda text: None, metadata: Mapping[str, Any] | None = None) -> None:
+        if config.encoding == "one-hot":
+            raise ConfigError("--encoding one-hot is not for --task translate; its tokens have embeddings.")
+        set_threads(config.threads)
+        self.device = pick_device(config.device)
+        pairs = read_training(config, say)
+        if metadata is not None:
+            self.source_tokenizer = tokenizers.from_json(metadata["source_tokenizer"])
+            self.tokenizer = tokenizers.from_json(metadata["tokenizer"])
+        else:
+            config = choose_tokens(config, pairs)
+            self.source_tokenizer, self.tokenizer = train_tokenizers(config, pairs)
+        training, valid = self._encoded(config, pairs, say)
+        self.train_tokens = len(training.target.ids)
+        self.config = c = resolve_pairs(config, len(training), self.train_tokens, self.device, bounded=metadata is None)
+        self._valid, self._valid_pairs = valid
+        self.valid_tokens = len(self._valid.target.ids) if self._valid is not None else 0
+        self.longest_target = int(training.target.lengths.max())
+        self.batches = PairBatches(
+            training,
+            batch_size=c.batch_size,
+            batch_tokens=c.batch_tokens,
+            seed=c.seed,
+            reverse_source=c.reverse_source,
+        )
+        self.vocab_size = self.tokenizer.vocab_size
+        self.model = build_seq2seq(c, self.source_tokenizer.vocab_size, self.vocab_size, c.seed).to(self.device)
+        self.steps_per_epoch = self.batches.steps_per_epoch
+
+    def _encoded(
+        self, config: Config, pairs: list[Pair], say: Say
+    ) -> tuple[PairSet, tuple[PairSet | None, list[Pair]]]:
+        c = config
+        whole = PairSet.of(pairs, self.source_tokenizer, self.tokenizer)
+        assert c.max_length
+        lengths = np.maximum(whole.source.lengths, whole.target.lengths) - 1  # <eos> is no token of the user's
+        kept = np.flatnonzero(lengths <= c.max_length)
+        if not len(kept):
+            raise DataError(
+                f"All {len(pairs)} pairs have a side of more than --max-length {c.max_length} tokens; the shortest has "
+                f"{lengths.min()}."
+            )
+        if len(kept) < len(pairs):
+            say(f"{len(pairs) - len(kept)} of {len(pairs)} pairs are longer than --max-length {c.max_length}: dropped.")
+        if c.valid is not None:
+            reader = PairReader(skip=c.skip_bad_lines, invalid=c.invalid_utf8)
+            held_out = list(reader.read(find_pairs([c.valid])))
+            if not held_out:
+                raise DataError(f"{c.valid} holds no pair to validate on.")
+            valid = PairSet.of(held_out, self.source_tokenizer, self.tokenizer)
+            some = first_tokens(valid, c.valid_tokens)
+            return whole.select(kept), (valid.select(np.arange(some)), held_out[:some])
+        count = round(len(kept) * c.valid_split)
+        if c.valid_split and not count:
+            say("There are too few pairs to keep some for validation: all are trained on.")
+        order = np.random.default_rng(c.seed).permutation(kept)
+        training = whole.select(np.sort(order[count:]))
+        if not count:
+            return training, (None, [])
+        held = order[: first_tokens(whole.select(order[:count]), c.valid_tokens)]
+        return training, (whole.select(held), [pairs[int(k)] for k in held])
+
+    def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
+        c = self.config
+        batch = self.batches[step].to(self.device)
+        own = 1 - teacher_forcing(c.teacher_forcing_schedule, c.teacher_forcing, done)
+        generator = torch.Generator().manual_seed(c.seed * 1_000_003 + step) if own else None
+        loss = self.model.loss(
+            batch.source,
+            batch.source_mask,
+            batch.inputs,
+            batch.targets,
+            batch.mask,
+            label_smoothing=c.label_smoothing or 0.0,
+            own=own,
+            generator=generator,
+        )
+        return loss, batch.tokens, []
+
+    def evaluate(self) -> dict[str, float] | None:
+        if self._valid is None:
+            return None
+        found = evaluate(self.model, self._valid, reverse_source=self.config.reverse_source)
+        if self.config.select != "loss":
+            ours = [t.text for t in self._translator().translate([s for s, _ in self._valid_pairs], beam=1)]
+            found[self.config.select] = metrics.SCORES[self.config.select](ours, [t for _, t in self._valid_pairs])
+        return found
+
+    def preview(self) -> str | None:
+        source, target = (self._valid_pairs or [("", "")])[0]
+        if not source:
+            return None
+        (ours,) = self._translator().translate([source], beam=1)
+        return f"{source}\n-> {ours.text}\n = {target}"
+
+    def _translator(self) -> Translator:
+        return Translator(self.model, self.source_tokenizer, self.tokenizer, self.config, self.longest_target)
+
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "task": "translate",
+            "config": self.config.model_dump(),
+            "source_tokenizer": tokenizers.to_json(self.source_tokenizer),
+            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "longest_target": self.longest_target,
+        }
+
+
+def teacher_forcing(schedule: str, end: float, done: float) -> float:
+    """The part of the inputs that is the reference after `done` (0 .. 1) of the training (Bengio 2015, section 2.4)."""
+    if schedule == "constant":
+        return end
+    if schedule == "linear":
+        return 1 - (1 - end) * done
+    return 1 - (1 - end) / (1 + math.exp(-12 * (done - 0.5)))  # an inverse sigmoid: late, and then at once
+
+
+# --- the data -------------------------------------------------------------------------------------------------------
+
+
+def find_pairs(files: Sequence[str | Path]) -> list[Path]:
+    """The files of pairs. Raises DataError for what is missing, empty or no file."""
+    from seqcli.core.data import find_texts
+
+    for name in files:
+        if Path(name).is_dir():
+            raise DataError(f"{name} is a directory; pairs are read from files.")
+    return find_texts(files)
+
+
+def read_training(config: Config, say: Say) -> list[Pair]:
+    """All pairs to train and validate on. Raises DataError when there are none, ConfigError when nothing is named."""
+    reader = PairReader(skip=config.skip_bad_lines, invalid=config.invalid_utf8)
+    if (config.source is None) != (config.target is None):
+        raise ConfigError("--source and --target go together: sources in one file, their translations in the other.")
+    pairs: Iterator[Pair]
+    if config.source is not None and config.target is not None:
+        if config.files:
+            raise ConfigError("Give a FILE of pairs, or --source and --target, not both.")
+        names = f"{config.source} and {config.target}"
+        source, target = find_pairs([config.source])[0], find_pairs([config.target])[0]
+        pairs = reader.read_parallel(source, target)
+    else:
+        names = " ".join(config.files)
+        pairs = reader.read(find_pairs(config.files))
+    found = list(pairs)
+    if reader.skipped:
+        say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} passed over.")
+    if not found:
+        raise DataError(f"There is no pair in {names}.")
+    return found
+
+
+def first_tokens(pairs: PairSet, tokens: int) -> int:
+    """How many of the first pairs have at most so many target tokens (0: all); one at least."""
+    return max(1, int(np.searchsorted(pairs.target.ends, tokens, side="right"))) if tokens else len(pairs)
+
+
+def choose_tokens(config: Config, pairs: list[Pair]) -> Config:
+    """Tokenizer, vocabulary size and longest side, where they are left to us.
+
+    Subwords where words recur, characters where most are seen once or twice: dates, numbers, short lists.
+    """
+    tokens = config.tokens
+    if tokens is None:
+        words = [word for pair in pairs[:5000] for side in pair for word in side.split()]
+        tokens = "bpe" if len(words) > 10_000 and len(set(words)) < 0.25 * len(words) else "char"
+    size = config.vocab_size
+    if size is None and tokens == "bpe":
+        size = 4000 if len(pairs) < 10_000 else 6000 if len(pairs) < 100_000 else 12_000
+    return config.with_(
+        tokens=tokens,
+        vocab_size=size,
+        joint_tokens=tokens == "bpe" if config.joint_tokens is None else config.joint_tokens,
+        max_length=config.max_length or (400 if tokens in ("char", "byte") else 100),
+    )
+
+
+def train_tokenizers(config: Config, pairs: list[Pair]) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of source and target; one and the same with --joint-tokens."""
+    assert config.tokens
+
+    def train(sides: tuple[int, ...]) -> Tokenizer:
+        lines = (pair[side] for pair in pairs for side in sides)
+        return tokenizers.train(
+            str(config.tokens),
+            blocks(lines, SEPARATOR[str(config.tokens)]),
+            normalize=config.normalize,
+            lowercase=config.lowercase,
+            min_count=config.min_count,
+            vocab_size=config.vocab_size,
+        )
+
+    if config.joint_tokens:
+        both = train((0, 1))
+        return both, both
+    return train((0,)), train((1,))

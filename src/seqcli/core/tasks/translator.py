@@ -1,0 +1,279 @@
+"""A trained translation model: translate with it, measure it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seqcli.core import tokenizers
+from seqcli.core.config import Config, build
+from seqcli.core.data import find_texts
+from seqcli.core.data.pairs import Lines, Pair, PairReader, PairSet, pair_batch, pairs_in_order
+from seqcli.core.decoding.sampling import Filters
+from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, sample
+from seqcli.core.metrics import translation as metrics
+from seqcli.core.models.decoder import Decoder
+from seqcli.core.models.seq2seq import Seq2Seq, build_seq2seq
+from seqcli.core.models.start import load_weights
+from seqcli.core.tokenizers import UNK, Tokenizer
+from seqcli.core.tokenizers.word import WordTokenizer
+from seqcli.core.training.checkpoint import Stored
+from seqcli.core.training.device import autocast, pick_device, pick_precision, set_threads
+from seqcli.errors import CheckpointError, ConfigError, DataError
+
+Say = Callable[[str], None]
+TOKENS_AT_ONCE = 4096  # source tokens of the sentences that are translated as one batch
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One translation, and its score: the log-probability, with the length and coverage penalties of the search."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The best translation of a text, and the others that were asked for.
+
+    `attention[t][s]` is how much the t-th target token looked at the s-th source token.
+    """
+
+    source: str
+    candidates: tuple[Candidate, ...]
+    source_tokens: list[str] = field(default_factory=list)
+    target_tokens: list[str] = field(default_factory=list)
+    attention: list[list[float]] | None = None
+    truncated: bool = False  # the source was longer than the model reads
+    unknown: tuple[str, ...] = ()  # what of the source the model has never seen
+
+    @property
+    def text(self) -> str:
+        """The best translation."""
+        return self.candidates[0].text
+
+    @property
+    def score(self) -> float:
+        """Its score."""
+        return self.candidates[0].score
+
+
+class Translator:
+    """A trained encoder-decoder: translate texts with it, measure it."""
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        source_tokenizer: Tokenizer,
+        tokenizer: Tokenizer,
+        config: Config,
+        longest_target: int,
+        figures: dict[str, float] | None = None,
+    ) -> None:
+        self.model, self.source_tokenizer, self.tokenizer = model, source_tokenizer, tokenizer
+        self.config, self.longest_target, self.figures = config, longest_target, figures or {}
+        self._longest = config.max_length or 100  # source tokens that are read
+
+    @classmethod
+    def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Translator":
+        """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
+        set_threads(threads)
+        try:
+            meta = stored.metadata
+            config = build(meta["config"])
+            source, target = (tokenizers.from_json(meta[key]) for key in ("source_tokenizer", "tokenizer"))
+            model = build_seq2seq(config, source.vocab_size, target.vocab_size)
+            load_weights(model, stored.tensors)
+            model = model.to(pick_device(device)).eval()
+            return cls(model, source, target, config, int(meta["longest_target"]), meta.get("figures"))
+        except (KeyError, ConfigError) as error:
+            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+
+    # --- translating ------------------------------------------------------------------------------------------
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        beam: int = 5,
+        n_best: int = 1,
+        length_penalty: float = 1.0,
+        normalize: str = "mean",
+        coverage_penalty: float = 0.0,
+        no_repeat_ngram: int = 0,
+        min_length: int = 0,
+        max_length: int | None = None,
+        max_ratio: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        replace_unknown: bool = False,
+        attention: bool = False,
+    ) -> list[Translation]:
+        """Translations of texts, in their order. An empty text is translated by an empty one.
+
+        With a `temperature` translations are drawn (n_best of them), else searched for, with a beam of that width;
+        1 is greedy. `max_length` is in target tokens, `max_ratio` in target tokens a source token; without either, a
+        translation is at most a little longer than the longest one of the training. Raises ConfigError for options
+        that do not go together.
+        """
+        if n_best > beam and temperature is None:
+            raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
+        if (attention or replace_unknown or coverage_penalty) and self.model.attention is None:
+            raise ConfigError("The model was trained with --attention none; there is no attention to use or to show.")
+        if replace_unknown and self.config.tokens != "word":
+            raise ConfigError("--replace-unknown is for models of words; only those have unknown ones.")
+        random = torch.Generator()
+        random.seed() if seed is None else random.manual_seed(seed)
+        options = SearchOptions(
+            beam=beam,
+            n_best=n_best,
+            length_penalty=length_penalty,
+            normalize=normalize,
+            coverage_penalty=coverage_penalty,
+            no_repeat_ngram=no_repeat_ngram,
+            min_length=min_length,
+        )
+        filters = Filters(temperature or 0.0, top_k, top_p) if temperature is not None or beam == 1 else None
+        ids = self.source_tokenizer.encode_lines(texts)
+        lines = Lines.of([line[: self._longest] for line in ids])
+        made: list[Translation | None] = [
+            None if text.strip() else Translation(text, (Candidate("", 0.0),)) for text in texts
+        ]
+        todo = [k for k in np.argsort(lines.lengths, kind="stable") if made[k] is None]
+        for rows in chunks(todo, lines.lengths, TOKENS_AT_ONCE):
+            limit = torch.full((len(rows),), max_length or self.longest_target + 10)
+            if max_ratio is not None:
+                limit = limit.minimum((max_ratio * torch.from_numpy(lines.lengths[rows])).ceil().long().clamp(min=1))
+            found = self._search(lines, rows, options, filters, limit, random)
+            looked = self._attention(lines, rows, [f[0] for f in found]) if attention or replace_unknown else None
+            for row, (k, hypotheses) in enumerate(zip(rows, found, strict=True)):
+                weights = looked[row] if looked is not None else None
+                made[k] = self._translation(texts[k], ids[k], hypotheses, weights, replace_unknown)
+        return [t for t in made if t is not None]
+
+    @torch.no_grad()
+    def _search(
+        self,
+        lines: Lines,
+        rows: Sequence[int],
+        options: SearchOptions,
+        filters: Filters | None,
+        limit: torch.Tensor,
+        random: torch.Generator,
+    ) -> list[list[Hypothesis]]:
+        device = next(self.model.parameters()).device
+        source, mask = lines.padded(np.array(rows), reverse=self.config.reverse_source)
+        with autocast(pick_precision("auto", device), device):
+            decoder = Decoder(self.model, coverage=bool(options.coverage_penalty))
+            state = decoder.start(self.model.encode(source.to(device), mask.to(device)))
+            if filters is not None:
+                return sample(decoder, state, limit.to(device), options, filters, random)
+            return beam_search(decoder, state, limit.to(device), options)
+
+    @torch.no_grad()
+    def _attention(self, lines: Lines, rows: Sequence[int], best: Sequence[Hypothesis]) -> list[list[list[float]]]:
+        """How the best hypotheses, read again as if they were the reference, look at the source: [row][t][s]."""
+        device = next(self.model.parameters()).device
+        pairs = PairSet(lines.select(np.array(rows)), Lines.of([np.array(h.ids, np.int32) for h in best]))
+        batch = pair_batch(pairs, np.arange(len(rows)), reverse_source=self.config.reverse_source).to(device)
+        _, weights = self.model.features(self.model.encode(batch.source, batch.source_mask), batch.inputs)
+        assert weights is not None
+        found = []
+        for row, (S, T) in enumerate(zip(pairs.source.lengths, pairs.target.lengths, strict=True)):
+            here = weights[row, :T, :S].float()
+            if self.config.reverse_source:
+                here = torch.cat((here[:, : S - 1].flip(1), here[:, S - 1 :]), dim=1)
+            found.append(here.tolist())
+        return found
+
+    def _translation(
+        self,
+        text: str,
+        ids: NDArray[Any],
+        hypotheses: Sequence[Hypothesis],
+        attention: list[list[float]] | None,
+        replace_unknown: bool,
+    ) -> Translation:
+        candidates = [Candidate(self.tokenizer.decode(h.ids), h.score) for h in hypotheses]
+        pieces = self.source_tokenizer.pieces(text)
+        unknown = tuple(dict.fromkeys(piece for piece, id in zip(pieces, ids.tolist(), strict=True) if id == UNK))
+        pieces = pieces[: self._longest]
+        best = [self.tokenizer.token(id) for id in hypotheses[0].ids]
+        if replace_unknown and attention is not None and isinstance(self.tokenizer, WordTokenizer):
+            for t, id in enumerate(hypotheses[0].ids):
+                if id == UNK and pieces:
+                    best[t] = pieces[int(np.argmax(attention[t][: len(pieces)]))]
+            candidates[0] = Candidate(self.tokenizer.join(best), hypotheses[0].score)
+        eos = tokenizers.SPECIALS[tokenizers.EOS]
+        return Translation(
+            text, tuple(candidates), [*pieces, eos], [*best, eos], attention, len(ids) > self._longest, unknown
+        )
+
+    def read(self, path: str | Path) -> list[Pair]:
+        """The pairs of a file. Raises DataError when it has none, or a line that is no pair."""
+        found = list(PairReader(invalid=self.config.invalid_utf8).read(find_texts([path])))
+        if not found:
+            raise DataError(f"There is no pair in {path}.")
+        return found
+
+    # --- measuring --------------------------------------------------------------------------------------------
+
+    def evaluate(self, path: str | Path, *, say: Say = lambda text: None, **options: Any) -> dict[str, Any]:
+        """Figures of a file of pairs: BLEU, chrF, TER, exact match, perplexity; options as in `translate`."""
+        found = self.read(path)
+        start = time.perf_counter()
+        ours = [t.text for t in self.translate([s for s, _ in found], **options)]
+        seconds = time.perf_counter() - start
+        pairs = PairSet.of(found, self.source_tokenizer, self.tokenizer)
+        return {
+            **scores(ours, [t for _, t in found]),
+            **evaluate(self.model, pairs, reverse_source=self.config.reverse_source),
+            "sentences": len(found),
+            "sentences_per_s": len(found) / seconds,
+        }
+
+
+def scores(ours: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+    """BLEU, chrF, TER and exact match, and the signature of the first."""
+    return {
+        "bleu": metrics.bleu(ours, references),
+        "chrf": metrics.chrf(ours, references),
+        "ter": metrics.ter(ours, references),
+        "exact": metrics.exact(ours, references),
+        "signature": metrics.signature(),
+    }
+
+
+@torch.no_grad()
+def evaluate(model: Seq2Seq, pairs: PairSet, *, reverse_source: bool) -> dict[str, float]:
+    """Loss (nats a target token), perplexity and accuracy of the references; every target token counts once."""
+    device = next(model.parameters()).device
+    total, hits, tokens = 0.0, 0, 0
+    for batch in pairs_in_order(pairs, 4096, reverse_source=reverse_source):
+        here = batch.to(device)
+        losses, right = model.target_scores(here.source, here.source_mask, here.inputs, here.targets, here.mask)
+        total += losses.sum().item()
+        hits += int(right.sum())
+        tokens += batch.tokens
+    mean = total / tokens
+    return {"loss": mean, "perplexity": float(np.exp(min(mean, 700.0))), "accuracy": hits / tokens, "tokens": tokens}
+
+
+def chunks(rows: Sequence[int], lengths: NDArray[Any], tokens: int) -> Iterator[list[int]]:
+    """Rows, sorted by length, in parts of about so many tokens."""
+    part: list[int] = []
+    for k in rows:
+        if part and (len(part) + 1) * int(lengths[k]) > tokens:
+            yield part
+            part = []
+        part.append(int(k))
+    if part:
+        yield part
