@@ -57,7 +57,7 @@ class Decoder:
         K = len(state.cells[0][0]) // B
         rows = (sentences[:, None] * K + parents).flatten()
         source = state.source
-        if len(sentences) != B:
+        if not torch.equal(sentences, torch.arange(B, device=sentences.device)):
             memory = source.memory.select(sentences) if source.memory is not None else None
             source = Source(memory, source.context[sentences], [])
         cells = [type(cell)(*(t[rows] for t in cell)) for cell in state.cells]

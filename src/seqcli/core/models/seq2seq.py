@@ -99,7 +99,7 @@ class Seq2Seq(nn.Module):
         nn.init.zeros_(self.projection.bias)
         if tie:
             self.projection.weight = self.target_embedding.weight
-        for table in {self.target_embedding, self.source_embedding}:
+        for table in dict.fromkeys((self.target_embedding, self.source_embedding)):
             nn.init.normal_(table.weight, std=0.25)  # small enough to project by, large enough to be told apart
 
     # --- the two sides ----------------------------------------------------------------------------------------

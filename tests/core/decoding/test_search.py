@@ -1,0 +1,208 @@
+"""Searches against answers worked by hand and by brute force, on models that are tables of transitions."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqcli.core.decoding.sampling import Filters
+from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, sample, top
+
+BOS, EOS, FORBIDDEN = 2, 3, (0, 2)
+
+
+class Table:
+    """A model whose next token depends on the sentence and the last token; its state is all that was written.
+
+    Every step checks that the state it is given is the history of the tokens it is given.
+    """
+
+    def __init__(self, scores: Tensor, looks: Tensor | None = None) -> None:
+        self.scores, self.looks, self.rows = scores, looks, 0  # (B, V, V) by last token; attention (V, S) by last token
+
+    def start(self) -> Any:
+        B = len(self.scores)
+        return torch.arange(B), torch.zeros(B, 1, 0, dtype=torch.long)
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        sentences, history = state
+        self.rows += tokens.numel()
+        if history.shape[2]:
+            assert tokens.shape == history.shape[:2] and len(sentences) == len(tokens)
+        history = torch.cat((history.expand(-1, tokens.shape[1], -1), tokens[..., None]), dim=2)
+        return self.scores[sentences[:, None], tokens].clone(), (sentences, history)
+
+    def select(self, state: Any, sentences: Tensor, parents: Tensor) -> Any:
+        which, history = state
+        return which[sentences], history[sentences[:, None], parents]
+
+    def coverage(self, state: Any) -> Tensor | None:
+        return None if self.looks is None else self.looks[state[1]].sum(2)
+
+
+def log_p(table: Tensor, ids: list[int], limit: int) -> float:
+    """log p of a sequence with its <eos>, which after `limit` tokens is all that can come."""
+    total, last = 0.0, BOS
+    for t, id in enumerate([*ids, EOS]):
+        scores = table[last].clone()
+        scores[list(FORBIDDEN)] = -math.inf
+        if t < limit:
+            total += float(scores.log_softmax(0)[id])
+        last = id
+    return total
+
+
+def every(vocab: int, limit: int) -> list[list[int]]:
+    """All sequences of at most `limit` tokens."""
+    real = [id for id in range(vocab) if id not in (*FORBIDDEN, EOS)]
+    return [list(ids) for n in range(limit + 1) for ids in itertools.product(*[real] * n)]
+
+
+def random_table(sentences: int = 5, vocab: int = 7, seed: int = 0) -> Tensor:
+    return 2 * torch.randn(sentences, vocab, vocab, generator=torch.Generator().manual_seed(seed))
+
+
+def search(model: Table, limit: list[int], **options: Any) -> list[list[Hypothesis]]:
+    return beam_search(model, model.start(), torch.tensor(limit), SearchOptions(**options))
+
+
+def greedy(model: Table, limit: list[int], **options: Any) -> list[list[Hypothesis]]:
+    o = SearchOptions(**options)
+    return sample(model, model.start(), torch.tensor(limit), o, Filters(temperature=0.0), torch.Generator())
+
+
+def by_hand() -> Table:
+    """Tokens A = 4, B = 5.  <bos>: A .6, B .4;  A: A .3, B .3, <eos> .4;  B: <eos> .9, A .1."""
+    p = torch.full((6, 6), 1e-30)
+    p[BOS, 4], p[BOS, 5] = 0.6, 0.4
+    p[4, 4], p[4, 5], p[4, EOS] = 0.3, 0.3, 0.4
+    p[5, EOS], p[5, 4] = 0.9, 0.1
+    return Table(p.log()[None])
+
+
+def test_greedy_takes_the_likeliest_token_and_misses_the_likeliest_sequence() -> None:
+    (found,) = greedy(by_hand(), [4], normalize="none")
+    assert found[0].ids == [4] and found[0].log_p == pytest.approx(math.log(0.6 * 0.4))
+
+
+def test_a_beam_of_two_finds_it() -> None:
+    (found,) = search(by_hand(), [4], beam=2, n_best=2, normalize="none")
+    # B <eos> = .4 * .9 = .36;  A <eos> = .6 * .4 = .24
+    assert [h.ids for h in found] == [[5], [4]]
+    assert [h.score for h in found] == pytest.approx([math.log(0.36), math.log(0.24)])
+
+
+def test_length_normalization_by_hand() -> None:
+    # mean log p:  B <eos> ln .36 / 2 = -.511;  A B <eos> ln(.6 * .3 * .9) / 3 = -.607;  A <eos> ln .24 / 2 = -.714
+    (found,) = search(by_hand(), [4], beam=8, n_best=3, normalize="mean")
+    assert [h.ids for h in found] == [[5], [4, 5], [4]]
+    # Wu's norm with a = 3 favours length:  ((5 + 3) / 6)^3 = 2.37 for A B <eos>, ((5 + 2) / 6)^3 = 1.588 for B <eos>
+    (found,) = search(by_hand(), [4], beam=8, n_best=2, normalize="wu", length_penalty=3.0)
+    assert [h.ids for h in found] == [[5], [4, 5]]
+    assert [h.score for h in found] == pytest.approx([math.log(0.36) / (7 / 6) ** 3, math.log(0.162) / (8 / 6) ** 3])
+
+
+@pytest.mark.parametrize("normalize", ["none", "mean", "wu"])
+def test_beam_of_one_is_greedy(normalize: str) -> None:
+    model, limit = Table(random_table(40)), [1 + k % 6 for k in range(40)]
+    one = search(model, limit, beam=1, normalize=normalize)
+    assert one == [
+        [Hypothesis(h.ids, pytest.approx(h.score, abs=1e-5), pytest.approx(h.log_p, abs=1e-5)) for h in sentence]
+        for sentence in greedy(model, limit, normalize=normalize)
+    ]
+
+
+@pytest.mark.parametrize("normalize", ["none", "mean", "wu"])
+@pytest.mark.parametrize("beta", [0.0, 0.3])
+def test_wide_beam_equals_brute_force(normalize: str, beta: float) -> None:
+    table, limit = random_table(), [3, 4, 2, 5, 4]
+    looks = torch.rand(7, 3, generator=torch.Generator().manual_seed(1))
+    looks[:, 2] = torch.nan  # padding
+    options: dict[str, Any] = {"normalize": normalize, "length_penalty": 0.8, "coverage_penalty": beta}
+    found = search(Table(table, looks), limit, beam=500, n_best=4, **options)
+    for k, longest in enumerate(limit):
+
+        def score(ids: list[int], k: int = k, longest: int = longest) -> float:
+            covered = looks[[BOS, *ids]].sum(0)[:2].clamp(max=1.0)
+            norm = SearchOptions(**options).norm(len(ids) + 1.0)
+            return log_p(table[k], ids, longest) / norm + beta * float(covered.log().sum())
+
+        best = sorted(every(7, longest), key=score, reverse=True)[:4]
+        assert [h.ids for h in found[k]] == best
+        assert [h.score for h in found[k]] == pytest.approx([score(ids) for ids in best], abs=1e-4)
+
+
+@pytest.mark.parametrize("beam", [1, 3, 5])
+def test_a_batch_equals_each_sentence_alone(beam: int) -> None:
+    table, limit = random_table(30, seed=3), [1 + k % 9 for k in range(30)]
+    together = search(Table(table), limit, beam=beam, n_best=min(beam, 2))
+    for k in range(30):
+        (alone,) = search(Table(table[k : k + 1]), limit[k : k + 1], beam=beam, n_best=min(beam, 2))
+        assert [h.ids for h in together[k]] == [h.ids for h in alone]
+
+
+def test_finished_sentences_cost_nothing_more() -> None:
+    table = torch.full((50, 6, 6), -30.0)
+    table[:, :, EOS] = 0.0  # ends at once
+    table[0, :, EOS], table[0, :, 4] = -30.0, 0.0  # but for one, which never does
+    model = Table(table)
+    found = search(model, [20] * 50, beam=1)
+    assert len(found[0][0].ids) == 20 and found[1][0].ids == []
+    assert model.rows == 50 + 20
+
+
+def test_lengths_and_what_may_stand_in_a_sequence() -> None:
+    table, limit = random_table(20, vocab=9, seed=5), [3 + k % 5 for k in range(20)]
+    for found in (
+        search(Table(table), limit, beam=4, n_best=4, min_length=3, forbidden=(0, 2, 6)),
+        greedy(Table(table), limit, min_length=3, forbidden=(0, 2, 6)),
+    ):
+        for sentence, longest in zip(found, limit, strict=True):
+            for h in sentence:
+                assert 3 <= len(h.ids) <= longest and not {0, 2, 3, 6} & set(h.ids)
+    for sentence in search(Table(table), limit, beam=4, n_best=4):
+        assert len({tuple(h.ids) for h in sentence}) == len(sentence)
+        assert [h.score for h in sentence] == sorted((h.score for h in sentence), reverse=True)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_ngram_twice(n: int) -> None:
+    table = random_table(20, vocab=6, seed=7)
+    table[:, :, EOS] -= 4  # long ones
+    plain = search(Table(table), [12] * 20, beam=3)
+    assert any(repeats(h.ids, n) for sentence in plain for h in sentence)
+    limit = [12] * 20
+    for found in (
+        search(Table(table), limit, beam=3, no_repeat_ngram=n),
+        greedy(Table(table), limit, no_repeat_ngram=n),
+    ):
+        assert not any(repeats(h.ids, n) for sentence in found for h in sentence)
+
+
+def repeats(ids: list[int], n: int) -> bool:
+    grams = [tuple(ids[k : k + n]) for k in range(len(ids) - n + 1)]
+    return len(set(grams)) < len(grams)
+
+
+def test_sampling_follows_the_distribution() -> None:
+    model = by_hand()
+    options = SearchOptions(n_best=4000, normalize="none")
+    (found,) = sample(model, model.start(), torch.tensor([2]), options, Filters(), torch.Generator().manual_seed(1))
+    part = {tuple(ids): sum(h.ids == ids for h in found) / 4000 for ids in ([4], [5], [4, 5], [4, 4], [5, 4])}
+    # with two tokens at most, <eos> comes after the second with probability 1
+    wanted = {(4,): 0.24, (5,): 0.36, (4, 5): 0.18, (4, 4): 0.18, (5, 4): 0.04}
+    assert part == pytest.approx(wanted, abs=0.025)
+    for h in found[:50]:
+        assert h.log_p == pytest.approx(math.log(wanted[tuple(h.ids)]), abs=1e-4)
+
+
+def test_top_equals_topk() -> None:
+    scores = torch.randn(13, 6001, generator=torch.Generator().manual_seed(2))
+    scores[3, :5990] = -torch.inf
+    for k in (1, 2, 10):
+        values, columns = top(scores, k)
+        assert torch.equal(values, scores.topk(k).values)
+        assert torch.equal(scores.gather(1, columns), values)
