@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 
 class LMJob:
-    """What the training loop needs to train a language model (see training.loop.Job)."""
+    """What the training loop needs to train a language model (see training.job.Job)."""
 
     def __init__(self, config: Config, say: Say = lambda text: None, tokenizer: Tokenizer | None = None) -> None:
         if config.bidirectional:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -162,8 +161,3 @@ def newest_checkpoint(run_dir: Path) -> tuple[Stored, Stored, list[str]]:
             ]
         )
     )
-
-
-def generator_state(generator: torch.Generator) -> Tensor:
-    """The state of a generator, as a tensor to store."""
-    return generator.get_state().clone()
