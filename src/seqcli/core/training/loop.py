@@ -109,7 +109,10 @@ class Loop:
         return events
 
     def _step(self) -> tuple[float, float]:
-        """One update; returns its loss and gradient norm."""
+        """One update; returns its loss and gradient norm.
+
+        Where fp16 gradients overflow there is none: the scaler alone learns from it.
+        """
         s, at, c = self.state, self.state.at, self.config
         rate = (c.lr or 0.0) * at.peak * schedule.factor(c.schedule, at.step, c.warmup, at.total_steps)
         for optimizer in s.optimizers:
@@ -122,18 +125,21 @@ class Loop:
         for optimizer in s.optimizers:
             s.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.clip or math.inf)
-        for optimizer in s.optimizers:
-            s.scaler.step(optimizer)
+        overflowed = s.scaler.is_enabled() and not bool(norm.isfinite())
+        if not overflowed:
+            for optimizer in s.optimizers:
+                s.scaler.step(optimizer)
+            if s.averaged:
+                s.averaged.update(self._decay(), at.step)
         s.scaler.update()
-        if s.averaged:
-            s.averaged.update(self._decay(), at.step)
         at.step += 1
-        value, size = loss.item(), norm.item()
+        value, size = loss.item(), 0.0 if overflowed else norm.item()
         at.loss_sum += value * tokens
         at.norm_sum += size
         at.tokens += tokens
         at.steps += 1
-        return value, size if c.precision != "fp16" else min(size, 1e9)  # the scaler skips overflowed fp16 updates
+        at.updates += not overflowed
+        return value, size
 
     def _decay(self) -> float:
         if self.config.average_decay is not None:
@@ -154,13 +160,13 @@ class Loop:
             at.step / self.job.steps_per_epoch,
             at.loss_sum / max(1, at.tokens),
             rate,
-            at.norm_sum / max(1, at.steps),
+            at.norm_sum / max(1, at.updates),
             at.tokens / max(1e-9, seconds),
             at.seconds,
             left,
         )
         at.loss_sum = at.norm_sum = 0.0
-        at.tokens = at.steps = 0
+        at.tokens = at.steps = at.updates = 0
         add_point(
             self.run_dir,
             step=event.step,

@@ -33,6 +33,7 @@ class Progress:
     norm_sum: float = 0.0
     tokens: int = 0
     steps: int = 0
+    updates: int = 0  # the steps whose gradients did not overflow
 
 
 class State:

@@ -1,0 +1,64 @@
+"""The loop by itself, on a job of the task lm."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqcli.core.config import build
+from seqcli.core.events import Logged, Stepped
+from seqcli.core.tasks import LMJob
+from seqcli.core.training.loop import Loop
+
+MakeLoop = Callable[..., Loop]
+
+
+@pytest.fixture
+def make_loop(corpus: Path) -> MakeLoop:
+    """A loop over the small text."""
+
+    def make(*clock: Any, **options: Any) -> Loop:
+        small = {"hidden": 8, "embedding_dim": 6, "batch_size": 4, "window": 9, "threads": 2, "precision": "fp32"}
+        Path("run").mkdir()
+        return Loop(LMJob(build({**small, "files": (str(corpus),), **options})), Path("run"), *clock)
+
+    return make
+
+
+def test_a_step_whose_fp16_gradients_overflow_changes_nothing_but_the_scale(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One parameter's gradient is infinite at step 3; no optimizer, no average and no figure may hear of it."""
+    loop = make_loop(steps=6, log_every=3, eval_every=6)
+    state, model = loop.state, loop.model
+    assert len(state.optimizers) == 2
+    assert state.averaged is not None
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, enabled=True)
+    overflowing = False
+    model.projection.bias.register_hook(lambda grad: grad * torch.inf if overflowing else grad)  # type: ignore[union-attr,arg-type]
+
+    sizes: list[float] = []
+    step = loop._step
+    monkeypatch.setattr(loop, "_step", lambda: (found := step(), sizes.append(found[1]))[0])
+
+    def all_tensors() -> list[Tensor]:
+        moments = [v for o in state.optimizers for s in o.state.values() for v in s.values()]
+        assert state.averaged is not None
+        return [t.detach().clone() for t in (*model.parameters(), *state.averaged.weights.values(), *moments)]
+
+    norms, scales, changed, before = [], [], [], all_tensors()
+    for event in loop:
+        if isinstance(event, Stepped):
+            after = all_tensors()
+            changed.append(len(after) != len(before) or not all(map(torch.equal, before, after)))
+            before = after
+            scales.append(state.scaler.get_scale())
+            overflowing = event.step == 2
+        elif isinstance(event, Logged):
+            norms.append(event.grad_norm)
+    assert changed == [True, True, False, True, True, True]
+    assert scales == [8.0, 8.0, 4.0, 4.0, 4.0, 4.0]
+    assert norms == pytest.approx([sum(sizes[:2]) / 2, sum(sizes[3:]) / 3])
