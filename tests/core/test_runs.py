@@ -240,10 +240,32 @@ def test_wrong_combinations(corpus: Path) -> None:
         ({"tie": True, "encoding": "one-hot"}, "--tie"),
         ({"tie": True, "hidden": 8, "embedding_dim": 9}, "--tie needs"),
         ({"label_smoothing": 0.1, "loss": "mse"}, "--label-smoothing"),
+        ({"patience": 3, "valid_split": 0}, "--patience waits .* --valid, or .* --valid-split"),
+        ({"schedule": "plateau", "valid_split": 0}, "--schedule plateau waits .* --valid, or .* --valid-split"),
     ]:
         with pytest.raises(ConfigError, match=message):
             list(runs.train(build({"files": (str(corpus),), "steps": 1, **options}), run="x"))
     assert not Path("runs/x").exists()
+
+
+def test_patience_needs_validation_also_when_it_is_given_later(corpus: Path) -> None:
+    config = build({**SMALL, "files": (str(corpus),), "steps": 2, "valid_split": 0})
+    list(runs.train(config, run="r"))
+    with pytest.raises(ConfigError, match="--patience waits"):
+        list(runs.resume("r", {"steps": 4, "patience": 1}))
+    assert list(runs.resume("r", {"steps": 4}))[-1].step == 4  # type: ignore[union-attr]  # Finished
+
+
+def test_plateau_halves_the_rate_when_an_evaluation_is_no_better(corpus: Path) -> None:
+    how = {"steps": 12, "eval_every": 2, "log_every": 1, "warmup": 0, "schedule": "plateau", "lr": 1e-30}
+    events = list(runs.train(build({**SMALL, "files": (str(corpus),), "average_decay": 0, **how})))
+    worse = 0
+    for event in events:
+        if isinstance(event, Logged):
+            assert event.lr == pytest.approx(1e-30 * 0.5**worse, rel=1e-6, abs=0)
+        elif isinstance(event, Evaluated):
+            worse += not event.best
+    assert worse == 5
 
 
 def test_validation_file(corpus: Path, tmp_path: Path) -> None:
