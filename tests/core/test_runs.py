@@ -80,6 +80,9 @@ def test_metrics_written_after_the_checkpoint_are_forgotten(corpus: Path) -> Non
     import shutil
 
     shutil.rmtree("runs/killed/checkpoints/step-00000014")  # as if it had been killed, not closed
+    metrics = Path("runs/killed/metrics.jsonl")
+    metrics.write_text(metrics.read_text().replace("\n", '\n{"step": 5, "lo\n', 1))  # by a crash long ago
+    assert [point["step"] for point in runs.read_run(Path("runs/killed")).points] == [3, 6, 7, 9, 12, 14]
     list(runs.resume("killed"))
     assert points(Path("runs/whole")) == points(Path("runs/killed"))
 

@@ -6,7 +6,6 @@ runs/NAME/config.yaml       everything, resolved
           checkpoints/      the newest few, to resume from
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.core.config import Config, build, nearest, read_yaml
 from seqcli.core.events import Event, Notice
+from seqcli.core.training.files import read_points, write_whole
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # torch is imported when a model is
@@ -79,15 +79,8 @@ def read_run(path: Path) -> Run:
     """The run in a directory. Raises CheckpointError when it is none."""
     if not (path / "config.yaml").is_file():
         raise CheckpointError(f"{path} is no run: it has no config.yaml.")
-    points = []
-    try:
-        for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            points.append(json.loads(line))
-    except FileNotFoundError:
-        pass
-    except ValueError:
-        pass  # a line cut short by a crash; the ones before it count
-    return Run(path.name, path, build(read_yaml(path / "config.yaml"), str(path / "config.yaml")), points)
+    config = build(read_yaml(path / "config.yaml"), str(path / "config.yaml"))
+    return Run(path.name, path, config, read_points(path))
 
 
 def find(run: str | Path | None, runs_dir: str | Path = "runs") -> Path:
@@ -212,6 +205,6 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     loop = Loop(job, place)
     if resume:
         loop.load()
-        (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
+        write_whole(place / "config.yaml", job.config.to_yaml().encode())
     yield from (Notice(text) for text in said)
     yield from loop

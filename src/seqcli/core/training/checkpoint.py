@@ -6,7 +6,6 @@ runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to go on from
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from seqcli.core.training.files import write_whole
 from seqcli.errors import CheckpointError
 
 FORMAT = 1
@@ -50,16 +50,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
     text = {key: json.dumps(value) for key, value in metadata.items()}
     text["seqcli_format"] = str(FORMAT)
     text["aliases"] = json.dumps(aliases)
-    data = save(kept, metadata=text)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, save(kept, metadata=text))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from None
 
 
@@ -138,7 +131,7 @@ def forget_after(run_dir: Path, step: int) -> None:
             shutil.rmtree(place, ignore_errors=True)
     for left in (run_dir / "checkpoints").glob(".step-*.tmp"):
         shutil.rmtree(left, ignore_errors=True)
-    for left in run_dir.glob(".best.safetensors.*.tmp"):
+    for left in run_dir.glob(".*.tmp"):
         left.unlink(missing_ok=True)
 
 
