@@ -12,6 +12,7 @@ import seqcli
 from seqcli.core import runs
 from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
+from seqcli.core.training import checkpoint
 from seqcli.core.training.checkpoint import checkpoints, read
 from seqcli.errors import CheckpointError, ConfigError, DataError, TrainingError, VocabularyError
 
@@ -207,6 +208,13 @@ def test_resume_lengthens_but_changes_nothing_else(trained: Path) -> None:
     last = list(runs.resume("small", {"steps": 9}))[-1]
     assert isinstance(last, Finished)
     assert last.step == 9
+
+
+def test_a_checkpoint_is_read_once(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(checkpoint, "read", lambda path: (opened.append(path), read(path))[1])
+    list(runs.resume("small", {"steps": 7}))
+    assert [path.name for path in opened] == ["model.safetensors", "state.safetensors"]
 
 
 def test_a_run_does_not_go_on_with_another_text(trained: Path, corpus: Path) -> None:

@@ -183,18 +183,16 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
 
 
 def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
+    from seqcli.core import tokenizers
     from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
 
     said: list[str] = []
-    tokenizer = None
-    if resume:
-        from seqcli.core import tokenizers
-
-        tokenizer = tokenizers.from_json(newest_checkpoint(place)[0].metadata["tokenizer"])
+    newest = newest_checkpoint(place) if resume else None
+    tokenizer = tokenizers.from_json(newest[0].metadata["tokenizer"]) if newest else None
     job = TASKS[task_of(config)](config, say or said.append, tokenizer)
-    if not resume:
+    if newest is None:
         try:
             place.mkdir(parents=True)
             (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
@@ -203,8 +201,9 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
                 f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir."
             ) from None
     loop = Loop(job, place)
-    if resume:
-        loop.load()
+    if newest is not None:
+        loop.load(*newest)
         write_whole(place / "config.yaml", job.config.to_yaml().encode())
+    del newest  # a copy of all weights
     yield from (Notice(text) for text in said)
     yield from loop

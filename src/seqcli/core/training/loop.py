@@ -13,6 +13,7 @@ from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Previ
 from seqcli.core.training import checkpoint, schedule
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.budget import Budget
+from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
 from seqcli.core.training.files import add_point, forget_points_after
 from seqcli.core.training.job import Job
@@ -31,9 +32,8 @@ class Loop:
         self.budget.begin(self.state.at)
         self._notices: list[str] = []
 
-    def load(self) -> None:
-        """Continue from the newest whole checkpoint of the run. Raises CheckpointError when there is none."""
-        model, state, complaints = checkpoint.newest_checkpoint(self.run_dir)
+    def load(self, model: Stored, state: Stored, complaints: list[str]) -> None:
+        """Continue from what `newest_checkpoint` found. Raises CheckpointError when it is of another text."""
         self._notices = complaints + self.state.load(model, state)
         self.budget.begin(self.state.at)
         checkpoint.forget_after(self.run_dir, self.state.at.step)
