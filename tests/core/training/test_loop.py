@@ -1,6 +1,7 @@
 """The loop by itself, on a job of the task lm."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from seqcli.core.config import build
 from seqcli.core.events import Logged, Stepped
 from seqcli.core.tasks import LMJob
+from seqcli.core.training import checkpoint
 from seqcli.core.training.loop import Loop
 
 MakeLoop = Callable[..., Loop]
@@ -22,7 +24,7 @@ def make_loop(corpus: Path) -> MakeLoop:
 
     def make(*clock: Any, **options: Any) -> Loop:
         small = {"hidden": 8, "embedding_dim": 6, "batch_size": 4, "window": 9, "threads": 2, "precision": "fp32"}
-        Path("run").mkdir()
+        Path("run").mkdir(exist_ok=True)
         return Loop(LMJob(build({**small, "files": (str(corpus),), **options})), Path("run"), *clock)
 
     return make
@@ -62,3 +64,18 @@ def test_a_step_whose_fp16_gradients_overflow_changes_nothing_but_the_scale(
     assert changed == [True, True, False, True, True, True]
     assert scales == [8.0, 8.0, 4.0, 4.0, 4.0, 4.0]
     assert norms == pytest.approx([sum(sizes[:2]) / 2, sum(sizes[3:]) / 3])
+
+
+def test_speed_after_resuming_is_that_of_this_process(make_loop: MakeLoop) -> None:
+    """On a clock that goes on by a second whenever it is asked, a step of 4 x 9 tokens takes one."""
+    options = {"steps": 12, "log_every": 8, "eval_every": 12}
+    for event in (events := iter(make_loop(count().__next__, **options))):
+        if isinstance(event, Stepped) and event.step == 6:
+            break
+    events.close()  # type: ignore[attr-defined]  # a generator
+    resumed = make_loop(count().__next__, **options)
+    resumed.load(*checkpoint.newest_checkpoint(Path("run")))
+    first = next(event for event in resumed if isinstance(event, Logged))
+    assert first.step == 8
+    assert first.tokens_per_s == 36
+    assert first.seconds_left == 4

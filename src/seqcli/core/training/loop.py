@@ -70,6 +70,7 @@ class Loop:
         at = self.state.at
         self._zero = now - at.seconds
         self._saved_at = self._logged_at = now
+        self._earlier = at.tokens, at.steps  # since the last log point, but in an earlier sitting
         done = at.total_steps is not None and at.step >= at.total_steps
         patient = not self.config.patience or at.worse < self.config.patience
         self.reason: str | None = "budget" if done else None if patient else "patience"
@@ -150,9 +151,8 @@ class Loop:
 
     def _log(self, seconds: float) -> Logged:
         at = self.state.at
-        left = None
-        if at.total_steps is not None and at.step:
-            left = (at.total_steps - at.step) * seconds / max(1, at.steps)
+        tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # done in these seconds
+        left = (at.total_steps - at.step) * seconds / steps if at.total_steps is not None else None
         rate = max(group["lr"] for optimizer in self.state.optimizers for group in optimizer.param_groups)
         event = Logged(
             at.step,
@@ -161,12 +161,13 @@ class Loop:
             at.loss_sum / max(1, at.tokens),
             rate,
             at.norm_sum / max(1, at.updates),
-            at.tokens / max(1e-9, seconds),
+            tokens / max(1e-9, seconds),
             at.seconds,
             left,
         )
         at.loss_sum = at.norm_sum = 0.0
         at.tokens = at.steps = at.updates = 0
+        self._earlier = 0, 0
         add_point(
             self.run_dir,
             step=event.step,
