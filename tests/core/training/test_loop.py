@@ -79,3 +79,23 @@ def test_speed_after_resuming_is_that_of_this_process(make_loop: MakeLoop) -> No
     assert first.step == 8
     assert first.tokens_per_s == 36
     assert first.seconds_left == 4
+
+
+@pytest.mark.parametrize("decay", [0, 0.99])
+def test_evaluation_uses_the_averages_if_any_without_dropout_and_copies_nothing(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, decay: float
+) -> None:
+    loop = make_loop(steps=3, eval_every=3, dropout=0.5, average_decay=decay)
+    name, own = next(iter(loop.model.named_parameters()))
+    place, seen = own.data_ptr(), []
+
+    def evaluate() -> dict[str, float]:
+        assert not any(module.training for module in loop.model.modules())
+        seen.append(own.data_ptr())
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(loop.job, "evaluate", evaluate)
+    list(loop)
+    assert seen == [loop.state.averaged.weights[name].data_ptr() if loop.state.averaged else place]
+    assert own.data_ptr() == place
+    assert loop.model.training

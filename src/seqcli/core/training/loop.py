@@ -3,15 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Previewed, Saved, Started, Stepped
 from seqcli.core.training import checkpoint, schedule
-from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
@@ -184,7 +183,7 @@ class Loop:
         """Validate the averaged weights; keep them when they are the best."""
         at = self.state.at
         epoch = at.step / self.job.steps_per_epoch
-        with self._in_use(), torch.no_grad(), autocast(self.config.precision, self.job.device):
+        with self._in_use(), autocast(self.config.precision, self.job.device):
             figures = self.job.evaluate()
         if figures is None:
             return []
@@ -202,15 +201,17 @@ class Loop:
         return [Evaluated(at.step, epoch, loss, rest, at.seconds, best)]
 
     def _preview(self) -> list[Event]:
-        with self._in_use(), torch.no_grad():
+        with self._in_use():
             text = self.job.preview()
         return [] if text is None else [Previewed(self.state.at.step, text)]
 
-    def _in_use(self) -> Any:
-        """The weights that are evaluated, sampled and saved as best."""
-        if self.state.averaged:
-            return self.state.averaged.used()
-        return Averaged(self.model).used()
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Within, the model has the weights that are evaluated, sampled and saved as best, in evaluation mode."""
+        self.model.eval()
+        with self.state.averaged.used() if self.state.averaged else nullcontext(), torch.no_grad():
+            yield
+        self.model.train()
 
     def _last_good(self) -> str:
         found = checkpoint.checkpoints(self.run_dir)
