@@ -107,16 +107,19 @@ def checkpoints(run_dir: Path) -> list[Path]:
 
 
 def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep: int) -> Path:
-    """Write the pair of files of a step, whole, and only then remove all but the newest `keep`."""
+    """Write the pair of files of a step, whole, and only then remove all but the newest `keep`.
+
+    A run comes to a step in one state only, so a checkpoint that stands is left as it is.
+    """
     place = checkpoint_dir(run_dir, step)
     temporary = place.with_name(f".{place.name}.tmp")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        write(temporary / "model.safetensors", model.tensors, model.metadata)
-        write(temporary / "state.safetensors", state.tensors, state.metadata)
-        shutil.rmtree(place, ignore_errors=True)
-        temporary.replace(place)
+        if not place.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            write(temporary / "model.safetensors", model.tensors, model.metadata)
+            write(temporary / "state.safetensors", state.tensors, state.metadata)
+            temporary.replace(place)
     except OSError as error:
         raise CheckpointError(f"{place} cannot be written: {error.strerror}.") from None
     for old in checkpoints(run_dir)[:-keep]:
