@@ -12,6 +12,7 @@ import seqcli
 from seqcli.core import runs
 from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
+from seqcli.core.training import checkpoint
 from seqcli.core.training.checkpoint import checkpoints, read
 from seqcli.errors import CheckpointError, ConfigError, DataError, TrainingError, VocabularyError
 
@@ -80,6 +81,9 @@ def test_metrics_written_after_the_checkpoint_are_forgotten(corpus: Path) -> Non
     import shutil
 
     shutil.rmtree("runs/killed/checkpoints/step-00000014")  # as if it had been killed, not closed
+    metrics = Path("runs/killed/metrics.jsonl")
+    metrics.write_text(metrics.read_text().replace("\n", '\n{"step": 5, "lo\n', 1))  # by a crash long ago
+    assert [point["step"] for point in runs.read_run(Path("runs/killed")).points] == [3, 6, 7, 9, 12, 14]
     list(runs.resume("killed"))
     assert points(Path("runs/whole")) == points(Path("runs/killed"))
 
@@ -206,6 +210,13 @@ def test_resume_lengthens_but_changes_nothing_else(trained: Path) -> None:
     assert last.step == 9
 
 
+def test_a_checkpoint_is_read_once(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(checkpoint, "read", lambda path: (opened.append(path), read(path))[1])
+    list(runs.resume("small", {"steps": 7}))
+    assert [path.name for path in opened] == ["model.safetensors", "state.safetensors"]
+
+
 def test_a_run_does_not_go_on_with_another_text(trained: Path, corpus: Path) -> None:
     corpus.write_text(corpus.read_text() * 2)
     with pytest.raises(CheckpointError, match="The text has changed"):
@@ -240,10 +251,32 @@ def test_wrong_combinations(corpus: Path) -> None:
         ({"tie": True, "encoding": "one-hot"}, "--tie"),
         ({"tie": True, "hidden": 8, "embedding_dim": 9}, "--tie needs"),
         ({"label_smoothing": 0.1, "loss": "mse"}, "--label-smoothing"),
+        ({"patience": 3, "valid_split": 0}, "--patience waits .* --valid, or .* --valid-split"),
+        ({"schedule": "plateau", "valid_split": 0}, "--schedule plateau waits .* --valid, or .* --valid-split"),
     ]:
         with pytest.raises(ConfigError, match=message):
             list(runs.train(build({"files": (str(corpus),), "steps": 1, **options}), run="x"))
     assert not Path("runs/x").exists()
+
+
+def test_patience_needs_validation_also_when_it_is_given_later(corpus: Path) -> None:
+    config = build({**SMALL, "files": (str(corpus),), "steps": 2, "valid_split": 0})
+    list(runs.train(config, run="r"))
+    with pytest.raises(ConfigError, match="--patience waits"):
+        list(runs.resume("r", {"steps": 4, "patience": 1}))
+    assert list(runs.resume("r", {"steps": 4}))[-1].step == 4  # type: ignore[union-attr]  # Finished
+
+
+def test_plateau_halves_the_rate_when_an_evaluation_is_no_better(corpus: Path) -> None:
+    how = {"steps": 12, "eval_every": 2, "log_every": 1, "warmup": 0, "schedule": "plateau", "lr": 1e-30}
+    events = list(runs.train(build({**SMALL, "files": (str(corpus),), "average_decay": 0, **how})))
+    worse = 0
+    for event in events:
+        if isinstance(event, Logged):
+            assert event.lr == pytest.approx(1e-30 * 0.5**worse, rel=1e-6, abs=0)
+        elif isinstance(event, Evaluated):
+            worse += not event.best
+    assert worse == 5
 
 
 def test_validation_file(corpus: Path, tmp_path: Path) -> None:

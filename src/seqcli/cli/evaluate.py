@@ -29,7 +29,8 @@ NAMES = {
 
 def evaluate(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A text, or pairs, that the model was not trained on.", show_default=False)
+        str,
+        typer.Argument(metavar="FILE", help="A text or pairs that the model has not seen.", show_default=False),
     ],
     run: Annotated[
         list[str] | None,
@@ -39,9 +40,7 @@ def evaluate(
             show_default="the newest run",
         ),
     ] = None,
-    beam: Annotated[
-        int, typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.")
-    ] = 5,
+    beam: Annotated[int, typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.")] = 5,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,

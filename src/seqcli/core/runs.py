@@ -6,7 +6,6 @@ runs/NAME/config.yaml       everything, resolved
           checkpoints/      the newest few, to resume from
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from seqcli.core.config import Config, build, check_task, nearest, read_yaml
 from seqcli.core.events import Event, Notice, Tested
+from seqcli.core.training.files import read_points, write_whole
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # torch is imported when a model is
@@ -80,15 +80,8 @@ def read_run(path: Path) -> Run:
     """The run in a directory. Raises CheckpointError when it is none."""
     if not (path / "config.yaml").is_file():
         raise CheckpointError(f"{path} is no run: it has no config.yaml.")
-    points = []
-    try:
-        for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            points.append(json.loads(line))
-    except FileNotFoundError:
-        pass
-    except ValueError:
-        pass  # a line cut short by a crash; the ones before it count
-    return Run(path.name, path, build(read_yaml(path / "config.yaml"), str(path / "config.yaml")), points)
+    config = build(read_yaml(path / "config.yaml"), str(path / "config.yaml"))
+    return Run(path.name, path, config, read_points(path))
 
 
 def newest(runs_dir: str | Path = "runs", task: str | None = None) -> Path | None:
@@ -224,16 +217,15 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
 
 
 def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
-    from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
 
     said: list[str] = []
-    metadata = newest_checkpoint(place)[0].metadata if resume else None
+    found = newest_checkpoint(place) if resume else None
     task = task_of(config)
     check_task(config, task)
-    job = TASKS[task](config, say or said.append, metadata)
-    if not resume:
+    job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
+    if found is None:
         try:
             place.mkdir(parents=True)
             (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
@@ -242,9 +234,10 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
                 f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir."
             ) from None
     loop = Loop(job, place)
-    if resume:
-        loop.load()
-        (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
+    if found is not None:
+        loop.load(*found)
+        write_whole(place / "config.yaml", job.config.to_yaml().encode())
+    del found  # a copy of all weights
     yield from (Notice(text) for text in said)
     yield from loop
     if job.config.test is not None:

@@ -9,7 +9,7 @@ from seqcli.core.tasks.language_model import LanguageModel
 from seqcli.core.tasks.lm import LMJob
 from seqcli.core.tasks.translate import TranslateJob
 from seqcli.core.tasks.translator import Translator
-from seqcli.core.training.loop import Job
+from seqcli.core.training.job import Job
 from seqcli.errors import ConfigError
 
 TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob}

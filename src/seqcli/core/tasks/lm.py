@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 
 class LMJob:
-    """What the training loop needs to train a language model (see training.loop.Job)."""
+    """What the training loop needs to train a language model (see training.job.Job)."""
 
     def __init__(self, config: Config, say: Say = lambda text: None, metadata: Mapping[str, Any] | None = None) -> None:
         if config.bidirectional:
@@ -46,6 +46,12 @@ class LMJob:
         tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
+        if valid is None and (config.patience or config.schedule == "plateau"):
+            name = "--patience" if config.patience else "--schedule plateau"
+            raise ConfigError(
+                f"{name} waits for better validation figures, and there are none here: "
+                "give a file with --valid, or keep more of the text with --valid-split."
+            )
         self.tokenizer = training.tokenizer
         self.config = config = resolve(
             config, len(training.ids), self.tokenizer.vocab_size, self.device, bounded=tokenizer is None

@@ -28,14 +28,12 @@ class Averaged:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Within, the model has the averaged weights and is in evaluation mode."""
+        """Within, the model has the averaged weights."""
         own = {name: p.data for name, p in self._model.named_parameters()}
         for name, p in self._model.named_parameters():
             p.data = self.weights[name]
-        self._model.eval()
         try:
             yield
         finally:
             for name, p in self._model.named_parameters():
                 p.data = own[name]
-            self._model.train()

@@ -6,7 +6,6 @@ runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to go on from
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from seqcli.core.training.files import write_whole
 from seqcli.errors import CheckpointError
 
 FORMAT = 1
@@ -51,16 +50,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
     text = {key: json.dumps(value) for key, value in metadata.items()}
     text["seqcli_format"] = str(FORMAT)
     text["aliases"] = json.dumps(aliases)
-    data = save(kept, metadata=text)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, save(kept, metadata=text))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from None
 
 
@@ -115,16 +107,19 @@ def checkpoints(run_dir: Path) -> list[Path]:
 
 
 def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep: int) -> Path:
-    """Write the pair of files of a step, whole, and only then remove all but the newest `keep`."""
+    """Write the pair of files of a step, whole, and only then remove all but the newest `keep`.
+
+    A run comes to a step in one state only, so a checkpoint that stands is left as it is.
+    """
     place = checkpoint_dir(run_dir, step)
     temporary = place.with_name(f".{place.name}.tmp")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        write(temporary / "model.safetensors", model.tensors, model.metadata)
-        write(temporary / "state.safetensors", state.tensors, state.metadata)
-        shutil.rmtree(place, ignore_errors=True)
-        temporary.replace(place)
+        if not place.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            write(temporary / "model.safetensors", model.tensors, model.metadata)
+            write(temporary / "state.safetensors", state.tensors, state.metadata)
+            temporary.replace(place)
     except OSError as error:
         raise CheckpointError(f"{place} cannot be written: {error.strerror}.") from None
     for old in checkpoints(run_dir)[:-keep]:
@@ -139,7 +134,7 @@ def forget_after(run_dir: Path, step: int) -> None:
             shutil.rmtree(place, ignore_errors=True)
     for left in (run_dir / "checkpoints").glob(".step-*.tmp"):
         shutil.rmtree(left, ignore_errors=True)
-    for left in run_dir.glob(".best.safetensors.*.tmp"):
+    for left in run_dir.glob(".*.tmp"):
         left.unlink(missing_ok=True)
 
 
@@ -162,8 +157,3 @@ def newest_checkpoint(run_dir: Path) -> tuple[Stored, Stored, list[str]]:
             ]
         )
     )
-
-
-def generator_state(generator: torch.Generator) -> Tensor:
-    """The state of a generator, as a tensor to store."""
-    return generator.get_state().clone()

@@ -1,0 +1,41 @@
+"""What a task gives the training loop."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.core.config import Config
+
+Carry = list[Tensor]  # what one step hands to the next: a recurrent state, flattened
+
+
+class Job(Protocol):
+    """What is learnt. `config` is resolved: device, precision, rates and sizes are no longer auto."""
+
+    config: Config
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+
+    device: torch.device
+    steps_per_epoch: int
+    train_tokens: int
+    valid_tokens: int
+    vocab_size: int
+
+    def loss(self, step: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
+        """Mean loss of batch `step`, its number of real targets, and what to carry to the next step.
+
+        `done` is the part of the training that is behind, 0 while its length is not known.
+        """
+
+    def evaluate(self) -> dict[str, float] | None:
+        """Validation figures, `loss` among them; None without validation data."""
+
+    def preview(self) -> str | None:
+        """A short sample for people, if the task has one."""
+
+    def metadata(self) -> dict[str, Any]:
+        """What `best.safetensors` needs beside the weights to be used alone."""

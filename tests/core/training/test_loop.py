@@ -1,0 +1,101 @@
+"""The loop by itself, on a job of the task lm."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqcli.core.config import build
+from seqcli.core.events import Logged, Stepped
+from seqcli.core.tasks import LMJob
+from seqcli.core.training import checkpoint
+from seqcli.core.training.loop import Loop
+
+MakeLoop = Callable[..., Loop]
+
+
+@pytest.fixture
+def make_loop(corpus: Path) -> MakeLoop:
+    """A loop over the small text."""
+
+    def make(*clock: Any, **options: Any) -> Loop:
+        small = {"hidden": 8, "embedding_dim": 6, "batch_size": 4, "window": 9, "threads": 2, "precision": "fp32"}
+        Path("run").mkdir(exist_ok=True)
+        return Loop(LMJob(build({**small, "files": (str(corpus),), **options})), Path("run"), *clock)
+
+    return make
+
+
+def test_a_step_whose_fp16_gradients_overflow_changes_nothing_but_the_scale(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One parameter's gradient is infinite at step 3; no optimizer, no average and no figure may hear of it."""
+    loop = make_loop(steps=6, log_every=3, eval_every=6)
+    state, model = loop.state, loop.model
+    assert len(state.optimizers) == 2
+    assert state.averaged is not None
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, enabled=True)
+    overflowing = False
+    model.projection.bias.register_hook(lambda grad: grad * torch.inf if overflowing else grad)  # type: ignore[union-attr,arg-type]
+
+    sizes: list[float] = []
+    step = loop._step
+    monkeypatch.setattr(loop, "_step", lambda: (found := step(), sizes.append(found[1]))[0])
+
+    def all_tensors() -> list[Tensor]:
+        moments = [v for o in state.optimizers for s in o.state.values() for v in s.values()]
+        assert state.averaged is not None
+        return [t.detach().clone() for t in (*model.parameters(), *state.averaged.weights.values(), *moments)]
+
+    norms, scales, changed, before = [], [], [], all_tensors()
+    for event in loop:
+        if isinstance(event, Stepped):
+            after = all_tensors()
+            changed.append(len(after) != len(before) or not all(map(torch.equal, before, after)))
+            before = after
+            scales.append(state.scaler.get_scale())
+            overflowing = event.step == 2
+        elif isinstance(event, Logged):
+            norms.append(event.grad_norm)
+    assert changed == [True, True, False, True, True, True]
+    assert scales == [8.0, 8.0, 4.0, 4.0, 4.0, 4.0]
+    assert norms == pytest.approx([sum(sizes[:2]) / 2, sum(sizes[3:]) / 3])
+
+
+def test_speed_after_resuming_is_that_of_this_process(make_loop: MakeLoop) -> None:
+    """On a clock that goes on by a second whenever it is asked, a step of 4 x 9 tokens takes one."""
+    options = {"steps": 12, "log_every": 8, "eval_every": 12}
+    for event in (events := iter(make_loop(count().__next__, **options))):
+        if isinstance(event, Stepped) and event.step == 6:
+            break
+    events.close()  # type: ignore[attr-defined]  # a generator
+    resumed = make_loop(count().__next__, **options)
+    resumed.load(*checkpoint.newest_checkpoint(Path("run")))
+    first = next(event for event in resumed if isinstance(event, Logged))
+    assert first.step == 8
+    assert first.tokens_per_s == 36
+    assert first.seconds_left == 4
+
+
+@pytest.mark.parametrize("decay", [0, 0.99])
+def test_evaluation_uses_the_averages_if_any_without_dropout_and_copies_nothing(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, decay: float
+) -> None:
+    loop = make_loop(steps=3, eval_every=3, dropout=0.5, average_decay=decay)
+    name, own = next(iter(loop.model.named_parameters()))
+    place, seen = own.data_ptr(), []
+
+    def evaluate() -> dict[str, float]:
+        assert not any(module.training for module in loop.model.modules())
+        seen.append(own.data_ptr())
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(loop.job, "evaluate", evaluate)
+    list(loop)
+    assert seen == [loop.state.averaged.weights[name].data_ptr() if loop.state.averaged else place]
+    assert own.data_ptr() == place
+    assert loop.model.training
