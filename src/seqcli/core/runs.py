@@ -217,6 +217,7 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
 
 
 def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
+    from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
 
