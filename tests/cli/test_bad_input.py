@@ -63,7 +63,7 @@ def test_missing_things(seqcli: Run) -> None:
     refused(seqcli("train", "none.txt"), 1, "There is no file none.txt")
     refused(seqcli("train", "empty"), 1, "holds no .txt file")
     refused(seqcli("train"), 2, "seqcli train FILE")
-    refused(seqcli("sample"), 1, "no trained model in runs/ yet. Train one first: seqcli train FILE")
+    refused(seqcli("sample"), 1, "no trained language model in runs/ yet. Train one first: seqcli train TEXT.txt")
     refused(seqcli("sample", "--run", "ghost"), 1, "no run 'ghost'")
     refused(seqcli("eval", "none.txt"), 1, "no trained model")
     refused(seqcli("train", "--resume", "ghost"), 1, "no run 'ghost'")
