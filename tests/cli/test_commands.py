@@ -46,7 +46,7 @@ def test_help_imports_no_torch() -> None:
     assert "train" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "eval", "runs", "info"])
+@pytest.mark.parametrize("command", ["train", "sample", "eval", "runs", "info", "plot"])
 def test_help(seqcli: Run, command: str) -> None:
     a, b = seqcli(command, "--help"), seqcli(command, "-h")
     assert a.code == 0

@@ -9,6 +9,7 @@ import typer
 from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.evaluate import evaluate
+from seqcli.cli.plot import plot
 from seqcli.cli.runs import info, runs
 from seqcli.cli.sample import sample
 from seqcli.cli.train import train
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate,
     "runs": runs,
     "info": info,
+    "plot": plot,
 }
 for name, command in COMMANDS.items():
     app.command(name=name)(_guarded(command))

@@ -1,0 +1,129 @@
+"""seqcli plot: pictures of a run in a file."""
+
+import math
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Protocol, cast
+
+import typer
+
+from seqcli.cli import console
+from seqcli.cli.options import Device, Json, RunsDir, Threads
+from seqcli.cli.pictures import Attention, Losses, check_suffix, draw
+from seqcli.core import runs
+from seqcli.core.runs import BEST
+from seqcli.errors import CheckpointError, ConfigError
+
+
+class What(str, Enum):
+    """The pictures there are."""
+
+    loss = "loss"
+    attention = "attention"
+
+
+class Translated(Protocol):
+    """What is drawn of a translation."""
+
+    source_tokens: list[str]
+    target_tokens: list[str]
+    attention: list[list[float]] | None
+
+
+class Translator(Protocol):
+    """What a model must do to have its attention drawn."""
+
+    def translate(self, texts: list[str], *, attention: bool) -> Sequence[Translated]: ...
+
+
+def plot(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run's name, its directory, or a .safetensors file.", show_default="the newest run"
+        ),
+    ] = None,
+    what: Annotated[
+        What, typer.Option("--what", help="The losses of the training, or where a translation looks.")
+    ] = What.loss,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="The sentence to translate, for --what attention.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The picture: .svg, .png or .html.", show_default="RUN-WHAT.svg"
+        ),
+    ] = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Draw a run's losses, or a translation's attention, into a file: [bold]seqcli plot -o losses.png[/]
+
+    .png and .svg need matplotlib (pip install "seqcli\\[plot]"); .html needs nothing.
+    """
+    if output is not None:
+        check_suffix(output)
+    text = console.typed(text) if text is not None else None
+    if (what is What.attention) != (text is not None):
+        raise ConfigError(
+            "--text is the sentence for --what attention; a picture of the losses has none."
+            if text is not None
+            else '--what attention needs a sentence to translate: --text "..."'
+        )
+    path = runs.find(run, runs_dir)
+    name = path.name if path.is_dir() else path.parent.name if path.name == BEST else path.stem
+    picture: Losses | Attention
+    if text is None:
+        picture, title = losses_of(path), f"{name}: losses"
+    else:
+        model = cast(Translator, runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate"))
+        picture, title = attention_of(model, text, name), f"{name}: {text}"
+    output = output or _free(Path(f"{name or 'run'}-{what.value}.svg"))
+    draw(picture, output, title)
+    if json:
+        console.print_json({"run": str(path), "what": what.value, "path": str(output)})
+    else:
+        print(output)
+
+
+def losses_of(path: Path) -> Losses:
+    """The losses of a run. Raises CheckpointError when none were written."""
+    if path.is_file():
+        path = path.parent  # next to a model in its run
+        if not (path / "metrics.jsonl").is_file():
+            raise CheckpointError("A model file alone has no losses in it; give a run, which has a metrics.jsonl.")
+    found = runs.read_run(path)
+    curves: dict[str, list[tuple[int, float]]] = {"loss": [], "val_loss": []}
+    for point in found.points:
+        for key, curve in curves.items():
+            value = point.get(key)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                curve.append((int(point["step"]), float(value)))
+    if not any(curves.values()):
+        raise CheckpointError(f"{path} has no losses in its metrics.jsonl yet; let it train for some steps first.")
+    label = "loss (nats per token)" if found.config.loss == "cross-entropy" else f"loss ({found.config.loss})"
+    return Losses(curves["loss"], curves["val_loss"], label)
+
+
+def attention_of(model: Translator, text: str, name: str) -> Attention:
+    """Where the model looks while it translates. Raises ConfigError when it has no attention or says nothing."""
+    (made,) = model.translate([text], attention=True)
+    if made.attention is None:
+        raise ConfigError(f"{name} was trained without attention, so there is none to draw. Train one with attention.")
+    if not made.source_tokens or not made.target_tokens:
+        raise ConfigError(f"There is nothing to draw: {text!r} or its translation has no tokens.")
+    return Attention(made.source_tokens, made.target_tokens, made.attention)
+
+
+def _free(path: Path) -> Path:
+    """The path, or with a number behind its name where that is taken: nothing is overwritten that was not named."""
+    found, count = path, 1
+    while found.exists():
+        count += 1
+        found = path.with_name(f"{path.stem}-{count}{path.suffix}")
+    return found
