@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seqcli as package
@@ -26,7 +27,7 @@ def recipe(name: str) -> Path:
 
 def test_every_recipe_is_valid(seqcli: Run) -> None:
     found = sorted((ROOT / "recipes").glob("*.yaml"))
-    assert len(found) >= 5
+    assert len(found) >= 9
     for path in found:
         assert seqcli("train", "--config", path, "--show-config").code == 0
 
@@ -54,6 +55,25 @@ def test_every_cell_learns_prose(cell: str) -> None:
     assert isinstance(last, Finished)
     assert last.val_loss is not None
     assert last.val_loss < 1.75
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("attention", ["dot", "general", "concat", "scaled-dot", "none"])
+def test_copy_and_reverse_are_learnt(cell: str, attention: str) -> None:
+    """Strings to themselves and backwards: all attentions reach 99 % of new strings; none, on short ones, most."""
+    random = np.random.default_rng(1)
+    longest = 4 if attention == "none" else 8
+    strings = {"".join(random.choice(list("abcdef"), random.integers(1, longest + 1))) for _ in range(4000)}
+    for name, change in (("copy", slice(None)), ("reverse", slice(None, None, -1))):
+        Path(f"{name}.tsv").write_text("".join(f"{s}\t{s[change]}\n" for s in sorted(strings)))
+        config = build({
+            "files": (f"{name}.tsv",), "cell": cell, "attention": attention, "hidden": 64, "embedding_dim": 32,
+            "dropout": 0.0, "label_smoothing": 0.0, "tie": False, "batch_size": 64, "steps": 1200, "select": "exact",
+        })  # fmt: skip
+        list(runs.train(config, run=name))
+        best = runs.read_run(Path("runs") / name).points
+        assert max(point.get("exact", 0.0) for point in best) >= (0.9 if attention == "none" else 0.99)
 
 
 @pytest.mark.slow

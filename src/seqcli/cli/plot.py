@@ -75,7 +75,7 @@ def plot(
             if text is not None
             else '--what attention needs a sentence to translate: --text "..."'
         )
-    path = runs.find(run, runs_dir)
+    path = runs.find(run, runs_dir, "translate" if what is What.attention else None)
     name = path.name if path.is_dir() else path.parent.name if path.name == BEST else path.stem
     picture: Losses | Attention
     if text is None:

@@ -198,20 +198,12 @@ class Printer:
             else:
                 print(t.text)
             if t.attention and not self._json:
-                self._picture(t)
+                from seqcli.cli import heatmap
+
+                print()
+                heatmap.show(t.source_tokens, t.target_tokens, t.attention, with_scale=True)
+                print()
         sys.stdout.flush()
-
-    def _picture(self, t: "Translation") -> None:
-        from seqcli.cli.heatmap import heatmap
-
-        assert t.attention is not None
-        terminal = console.stdout_is_terminal()
-        width = console.stdout.width if terminal else 100
-        rows = heatmap(t.source_tokens, t.target_tokens, t.attention, width=width, color=terminal)
-        print()
-        for row in rows:
-            console.stdout.print(row, soft_wrap=True)
-        print()
 
     def fail(self, why: str) -> None:
         """The next line could not be translated: an empty one stands for it."""
