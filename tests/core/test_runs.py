@@ -251,8 +251,8 @@ def test_wrong_combinations(corpus: Path) -> None:
         ({"tie": True, "encoding": "one-hot"}, "--tie"),
         ({"tie": True, "hidden": 8, "embedding_dim": 9}, "--tie needs"),
         ({"label_smoothing": 0.1, "loss": "mse"}, "--label-smoothing"),
-        ({"patience": 3, "valid_split": 0}, "--patience waits .* --valid, or .* --valid-split"),
-        ({"schedule": "plateau", "valid_split": 0}, "--schedule plateau waits .* --valid, or .* --valid-split"),
+        ({"patience": 3, "valid_split": 0}, "--patience goes by .* --valid, or .* --valid-split"),
+        ({"schedule": "plateau", "valid_split": 0}, "--schedule plateau goes by .* --valid, or .* --valid-split"),
     ]:
         with pytest.raises(ConfigError, match=message):
             list(runs.train(build({"files": (str(corpus),), "steps": 1, **options}), run="x"))
@@ -262,9 +262,17 @@ def test_wrong_combinations(corpus: Path) -> None:
 def test_patience_needs_validation_also_when_it_is_given_later(corpus: Path) -> None:
     config = build({**SMALL, "files": (str(corpus),), "steps": 2, "valid_split": 0})
     list(runs.train(config, run="r"))
-    with pytest.raises(ConfigError, match="--patience waits"):
+    with pytest.raises(ConfigError, match="--patience goes by"):
         list(runs.resume("r", {"steps": 4, "patience": 1}))
     assert list(runs.resume("r", {"steps": 4}))[-1].step == 4  # type: ignore[union-attr]  # Finished
+
+
+def test_choosing_a_translator_needs_validation() -> None:
+    Path("pairs.tsv").write_text("".join(f"{k} one\t{k} eins\n" for k in range(9)))
+    for options, name in (({"select": "bleu"}, "--select"), ({"patience": 1}, "--patience")):
+        with pytest.raises(ConfigError, match=f"{name} goes by .* --valid"):
+            list(runs.train(build({"files": ("pairs.tsv",), "steps": 1, "valid_split": 0, **options}), run="x"))
+    assert not Path("runs").exists()
 
 
 def test_plateau_halves_the_rate_when_an_evaluation_is_no_better(corpus: Path) -> None:

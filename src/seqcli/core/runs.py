@@ -226,7 +226,11 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     task = task_of(config)
     check_task(config, task)
     job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
-    if found is None:
+    loop = Loop(job, place)
+    if found is not None:
+        loop.load(*found)
+        write_whole(place / "config.yaml", job.config.to_yaml().encode())
+    else:
         try:
             place.mkdir(parents=True)
             (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
@@ -234,10 +238,6 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
             raise ConfigError(
                 f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir."
             ) from None
-    loop = Loop(job, place)
-    if found is not None:
-        loop.load(*found)
-        write_whole(place / "config.yaml", job.config.to_yaml().encode())
     del found  # a copy of all weights
     yield from (Notice(text) for text in said)
     yield from loop

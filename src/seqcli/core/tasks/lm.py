@@ -46,12 +46,6 @@ class LMJob:
         tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
-        if valid is None and (config.patience or config.schedule == "plateau"):
-            name = "--patience" if config.patience else "--schedule plateau"
-            raise ConfigError(
-                f"{name} waits for better validation figures, and there are none here: "
-                "give a file with --valid, or keep more of the text with --valid-split."
-            )
         self.tokenizer = training.tokenizer
         self.config = config = resolve(
             config, len(training.ids), self.tokenizer.vocab_size, self.device, bounded=tokenizer is None

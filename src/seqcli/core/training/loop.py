@@ -17,7 +17,7 @@ from seqcli.core.training.device import autocast
 from seqcli.core.training.files import add_point, forget_points_after
 from seqcli.core.training.job import Job
 from seqcli.core.training.state import State
-from seqcli.errors import TrainingError
+from seqcli.errors import ConfigError, TrainingError
 
 SAVE_SECONDS = 30.0  # between checkpoints, when nothing else is asked for
 
@@ -27,6 +27,7 @@ class Loop:
 
     def __init__(self, job: Job, run_dir: Path, clock: Callable[[], float] = time.perf_counter) -> None:
         self.job, self.run_dir, self.config, self._clock = job, run_dir, job.config, clock
+        _check_validation(job)
         self.model, self.state, self.budget = job.model, State(job), Budget(job)
         self.budget.begin(self.state.at)
         self._notices: list[str] = []
@@ -220,3 +221,14 @@ class Loop:
         if not found:
             return "No checkpoint had been saved yet."
         return f"The last good checkpoint is {found[-1]}."
+
+
+def _check_validation(job: Job) -> None:
+    c = job.config
+    waiting = {"--patience": c.patience, "--schedule plateau": c.schedule == "plateau", "--select": c.select != "loss"}
+    for option, on in waiting.items():
+        if on and not job.valid_tokens:
+            raise ConfigError(
+                f"{option} goes by validation figures, and there is nothing to validate on: "
+                "give a file with --valid, or keep more of the data with --valid-split."
+            )
