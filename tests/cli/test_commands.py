@@ -134,35 +134,26 @@ def test_resume(seqcli: Run, trained: Path) -> None:
     assert seqcli("train", "x.txt", "--resume", "small").code == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Path, number: int) -> None:
-    args = [
-        sys.executable,
-        "-m",
-        "seqcli",
-        "train",
-        str(corpus),
-        "--hidden",
-        "4",
-        "--log-every",
-        "5",
-        "--steps",
-        "1000000",
-        "--run",
-        "long",
-    ]
-    with subprocess.Popen(args, stderr=subprocess.PIPE, text=True) as child:
+@pytest.mark.parametrize(
+    ("number", "option"), [(signal.SIGINT, "--no-tie"), (signal.SIGTERM, "--no-tie"), (signal.SIGINT, "--json")]
+)
+def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Path, number: int, option: str) -> None:
+    options = [option, "--hidden", "4", "--log-every", "5", "--steps", "1000000", "--run", "long"]
+    args = [sys.executable, "-m", "seqcli", "train", str(corpus), *options]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
         assert child.stderr is not None
         seen = ""
-        for line in child.stderr:
+        for line in child.stdout if option == "--json" else child.stderr:
             seen += line
-            if line.startswith("step 20/"):
+            if line.startswith(("step 20/", '{"event": "logged", "step": 20,')):
                 break
         child.send_signal(number)
-        rest = child.stderr.read()
+        out, rest = child.stdout.read(), child.stderr.read()
     assert child.returncode == 130, seen + rest
     assert "seqcli train --resume long" in rest
     assert "Traceback" not in rest
+    assert all(json.loads(line) for line in out.splitlines())
     assert len(list(Path("runs/long/checkpoints").glob("step-*"))) == 1
 
 

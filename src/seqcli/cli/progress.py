@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, stderr
-from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Tested
+from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
 
 
 @contextmanager
-def drawer(*, quiet: bool, runs_dir: str) -> Iterator["Drawer"]:
-    """The drawer that fits the place: quiet, plain or live."""
-    if quiet:
+def drawer(*, quiet: bool, json: bool, runs_dir: str) -> Iterator["Drawer"]:
+    """The drawer that fits the place: JSON, quiet, plain or live."""
+    if json:
+        yield JsonDrawer(runs_dir)
+    elif quiet:
         yield Drawer(runs_dir)
     elif console.on_terminal():
         live = LiveDrawer(runs_dir)
@@ -57,6 +60,15 @@ class Drawer:
     def resume_command(self) -> str:
         """What to type to go on with this run."""
         return f"seqcli train --resume {self.named}"
+
+
+class JsonDrawer(Drawer):
+    """Every event but single steps as a JSON line on stdout."""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if not isinstance(event, Stepped):
+            console.print_json({"event": type(event).__name__.lower(), **asdict(event)})
 
 
 class PlainDrawer(Drawer):

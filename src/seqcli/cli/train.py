@@ -1,6 +1,5 @@
 """seqcli train: a model from a text, or from pairs of texts."""
 
-import dataclasses
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -69,15 +68,12 @@ def train(
         if not settings.files and settings.source is None and settings.target is None:
             raise ConfigError("Give a file to train on: seqcli train FILE")
         events = runs.train(settings, run=run, runs_dir=runs_dir, say=say)
-    if json:
-        _draw_json(events)
-        return
-    run_training(events, runs_dir=runs_dir, quiet=quiet)
+    run_training(events, runs_dir=runs_dir, quiet=quiet, json=json)
 
 
-def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False) -> None:
+def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
     """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
-    with drawer(quiet=quiet, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
+    with drawer(quiet=quiet, json=json, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
         for event in events:
             draw(event)
             if interrupted.now and isinstance(event, Stepped):
@@ -85,7 +81,9 @@ def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False)
             interrupted.started = interrupted.started or isinstance(event, Started)
         else:
             return
-    _close(events)
+    close = getattr(events, "close", None)
+    if close is not None:
+        close()  # it saves its checkpoint
     console.notice(f"Stopped after a checkpoint. Go on with: {draw.resume_command}")
     raise SystemExit(130)
 
@@ -107,31 +105,6 @@ def merged(config_files: list[str], options: dict[str, Any], files: list[str] | 
     if problems:
         raise ConfigError("\n".join(problems))
     return build(values | ({"files": tuple(files)} if files else {}))
-
-
-def _draw_json(events: Iterator[Event]) -> None:
-    with Interruptible() as interrupted:
-        for event in events:
-            if isinstance(event, Stepped):
-                if interrupted.now:
-                    break
-                continue
-            fields = dataclasses.asdict(event)
-            if isinstance(event, Started):
-                interrupted.started = True
-                fields["run_dir"] = str(event.run_dir)
-            console.print_json({"event": type(event).__name__.lower(), **fields})
-        else:
-            return
-    _close(events)
-    raise SystemExit(130)
-
-
-def _close(events: Iterator[Event]) -> None:
-    """End a training early; it saves its checkpoint."""
-    close = getattr(events, "close", None)
-    if close is not None:
-        close()
 
 
 class Interruptible:
