@@ -98,6 +98,18 @@ def test_train_sample_eval(seqcli: Run, corpus: Path) -> None:
     assert json.loads(seqcli("info", "--json").out)["config"]["cell"] == "gru"
 
 
+def test_a_small_text_is_described_as_it_is_trained_on(seqcli: Run) -> None:
+    Path("small.txt").write_text("abcdefgh\n" * 2)
+    how = ("--hidden", 4, "--steps", 2, "--batch-size", 9)
+    for run, options, batch in (
+        ("a", ("--window", 6), "2 x 6"),
+        ("b", ("--window", 50, "--valid-split", 0.5), "1 x 8"),
+        ("c", ("--window", 9, "--unit", "line", "--valid-split", 0), "2 x 9"),
+    ):
+        assert f", batch {batch}," in seqcli("train", "small.txt", *how, "--run", run, *options).err
+        assert f", batch {batch}," in seqcli("train", "--resume", run, "--steps", 4).err
+
+
 def test_runs_dir(seqcli: Run, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQCLI_RUNS", "elsewhere")
     assert seqcli("train", corpus, "--steps", 2, "--hidden", 4, "--quiet").err == ""

@@ -149,7 +149,7 @@ def test_short_texts_shrink_window_and_batch(tokens: int, rows: int, window: int
 def test_line_batches_hold_every_line_once() -> None:
     lines = [[7] * n + [EOS] for n in (3, 1, 6, 2, 9, 4, 1)]
     ids = np.concatenate(lines)
-    batches = LineBatches(ids, np.cumsum([len(x) for x in lines]), 3, longest=8, seed=5)
+    batches = LineBatches(ids, np.cumsum([len(x) for x in lines]), 3, window=8, seed=5)
     assert batches.cut == 1
     found = []
     for k in range(batches.steps_per_epoch):

@@ -35,6 +35,14 @@ class Batches(Protocol):
     """All batches of a training, by number."""
 
     @property
+    def batch_size(self) -> int:
+        """Sequences in a batch; less than was asked for when the text has no more."""
+
+    @property
+    def window(self) -> int:
+        """The most tokens of a sequence in a batch; less than was asked for when the text is shorter."""
+
+    @property
     def steps_per_epoch(self) -> int:
         """How many batches make one pass over the data."""
 
@@ -72,21 +80,21 @@ class StreamBatches:
 class LineBatches:
     """Every line a sequence: x = <bos> a b c, y = a b c <eos>, padded to the longest of its batch.
 
-    Lines are shuffled in every epoch, and batches are made of lines of similar length. Lines of more than `longest`
+    Lines are shuffled in every epoch, and batches are made of lines of similar length. Lines of more than `window`
     tokens are cut, and then end without <eos>. `seed` None keeps the order of the text.
     """
 
     POOL = 64  # batches whose lines are sorted by length together
 
     def __init__(
-        self, ids: NDArray[Any], ends: NDArray[np.int64], batch_size: int, longest: int, seed: int | None = 0
+        self, ids: NDArray[Any], ends: NDArray[np.int64], batch_size: int, window: int, seed: int | None = 0
     ) -> None:
         if len(ends) == 0:
             raise DataError("There is no line with text in it.")
-        self._ids, self._ends, self._seed, self.longest = ids, ends, seed, longest
+        self._ids, self._ends, self._seed, self.window = ids, ends, seed, window
         self.batch_size = min(batch_size, len(ends))
         self.steps_per_epoch = -(-len(ends) // self.batch_size)
-        self.cut = int((np.diff(ends, prepend=0) > longest).sum())
+        self.cut = int((np.diff(ends, prepend=0) > window).sum())
         self._epoch, self._plan = -1, [np.zeros(0, np.int64)]
 
     def __getitem__(self, step: int) -> Batch:
@@ -96,7 +104,7 @@ class LineBatches:
         lines = self._plan[k]
         stops = self._ends[lines]
         starts = np.where(lines > 0, self._ends[lines - 1], 0)
-        lengths = np.minimum(stops - starts, self.longest)
+        lengths = np.minimum(stops - starts, self.window)
         T = int(lengths.max())
         y = np.full((len(lines), T), PAD, dtype=np.int64)
         for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):

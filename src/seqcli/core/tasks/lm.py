@@ -52,6 +52,7 @@ class LMJob:
         )
         self._valid = valid.head(config.valid_tokens) if valid is not None else None
         self.batches = self._batches(training)
+        self.config = config = config.with_(batch_size=self.batches.batch_size, window=self.batches.window)
         self.model = build_lm(config, self.tokenizer.vocab_size, config.seed).to(self.device)
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.train_tokens = len(training.ids)
