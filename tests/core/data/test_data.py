@@ -109,6 +109,17 @@ def test_lines(tmp_path: Path) -> None:
     assert last.ends.tolist() == [4]
 
 
+@pytest.mark.parametrize("kind", ["char", "byte"])
+def test_every_file_ends_its_last_line(tmp_path: Path, kind: str) -> None:
+    paths = [write(tmp_path / name, text) for name, text in (("1", b"ab"), ("2", b"c\n"), ("3", b"d"), ("4", b"e"))]
+    data = open_tokens(paths, unit="line", kind=kind)
+    assert data.ends is not None
+    assert np.diff(data.ends, prepend=0).tolist() == [3, 2, 2, 2]
+    assert (data.characters, data.bytes) == (9, 9)
+    if kind == "byte":  # as one text the bytes are kept as they are
+        assert len(open_tokens(paths, unit="stream", kind=kind).ids) == 6
+
+
 def test_damaged_cache_is_removed(corpus: Path) -> None:
     open_tokens([corpus], unit="stream")
     (tokens,) = tokenfile.cache_dir().glob("tokens/*/tokens.bin")

@@ -43,15 +43,18 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def read_blocks(paths: Iterable[Path], *, invalid: Invalid = "error", raw: bool = False) -> Iterator[str]:
+def read_blocks(
+    paths: Iterable[Path], *, invalid: Invalid = "error", raw: bool = False, lines: bool = False
+) -> Iterator[str]:
     """The text of the files, in order, in blocks of about 1 MiB that end with a line where lines are shorter.
 
     A byte order mark is dropped, CRLF and CR become LF. `raw` keeps every byte as it is, also what is not UTF-8 (as
-    lone surrogates, PEP 383), for the byte tokenizer. Raises DataError at invalid UTF-8, naming line and offset.
+    lone surrogates, PEP 383), for the byte tokenizer. A file that does not end its last line is given a line end before
+    the next one; a raw one only where its `lines` count. Raises DataError at invalid UTF-8, naming line and offset.
     """
     last = "\n"
     for path in paths:
-        if not last.endswith("\n") and not raw:
+        if not last.endswith("\n") and (lines or not raw):
             yield "\n"  # so that every file starts on a line of its own
         try:
             for last in _read_file(path, invalid, raw):

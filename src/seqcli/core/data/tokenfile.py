@@ -25,7 +25,7 @@ from seqcli.core.data.readers import Invalid, read_blocks
 from seqcli.core.tokenizers import EOS, Ids, Tokenizer
 from seqcli.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def open_tokens(
         raw = (tokenizer.name if tokenizer else kind) == "byte"
 
         def blocks() -> Iterator[str]:
-            return read_blocks(paths, invalid=invalid, raw=raw)
+            return read_blocks(paths, invalid=invalid, raw=raw, lines=unit == "line")
 
         try:
             if tokenizer is None:
