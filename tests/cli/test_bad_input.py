@@ -67,7 +67,8 @@ def test_missing_things(seqcli: Run) -> None:
     refused(seqcli("sample", "--run", "ghost"), 1, "no run 'ghost'")
     refused(seqcli("eval", "none.txt"), 1, "no trained model")
     refused(seqcli("train", "--resume", "ghost"), 1, "no run 'ghost'")
-    refused(seqcli("train", "pairs.tsv"), 2, "--task lm")
+    refused(seqcli("train", "pairs.tsv"), 1, "There is no file pairs.tsv")
+    refused(seqcli("train", "tags.conllu"), 2, "--task lm")
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_no_attention(seqcli: Run, trained: Path, monkeypatch: pytest.MonkeyPatc
             return [made]
 
     monkeypatch.setattr(runs, "load", lambda *_, **__: Model())
-    refused(seqcli("plot", "--what", "attention", "--text", "a", "-o", "a.svg"), 2, part)
+    refused(seqcli("plot", "small", "--what", "attention", "--text", "a", "-o", "a.svg"), 2, part)
     assert not Path("a.svg").exists()
 
 
@@ -265,7 +265,7 @@ def test_what_cannot_be_drawn(seqcli: Run, trained: Path) -> None:
     refused(seqcli("plot", "--what", "attention"), 2, "needs a sentence", "--text")
     refused(seqcli("plot", "--text", "a"), 2, "--what attention")
     refused(seqcli("plot", "--what", "gates"), 2, "gates", "attention")
-    refused(seqcli("plot", "--what", "attention", "--text", "a"), 1, "was trained for lm", "translate")
+    refused(seqcli("plot", "small", "--what", "attention", "--text", "a"), 1, "was trained for lm", "translate")
     refused(seqcli("plot", "smal"), 1, "smal")
     refused(seqcli("plot", "-o", "no/where/a.svg"), 1, "no/where/a.svg", "No such file")
     Path("alone.safetensors").write_bytes((trained / "best.safetensors").read_bytes())
