@@ -1,7 +1,8 @@
 """seqcli sample: text from a language model."""
 
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -53,32 +54,26 @@ def sample(
             )
         if model.config.loss == "mse":
             console.notice("Trained by squared error: outputs are taken as probabilities, negative ones as 0.")
-    stream = model.stream(
-        prime,
-        length=length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        stop=stop or None,
-        seed=seed,
-        num_samples=num_samples,
-    )
+    options: dict[str, Any] = {
+        "length": length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": stop or None,
+        "seed": seed,
+    }
     if num_samples == 1 and not json:
         sys.stdout.write(prime)
-        for _, piece, _ended in stream:
+        for _, piece, _ended in model.stream(prime, **options):
             sys.stdout.write(piece)
             sys.stdout.flush()
         sys.stdout.write("\n")
         return
-    texts, ends = [""] * num_samples, ["length"] * num_samples
-    for k, piece, ended in stream:
-        texts[k] += piece
-        ends[k] = ended or ends[k]
-    for k, text in enumerate(texts):
+    for k, made in enumerate(model.samples(prime, num_samples=num_samples, **options)):
         if json:
-            console.print_json({"prime": prime, "text": text, "ended": ends[k]})
+            console.print_json(asdict(made))
         else:
-            if k and "\n" in text:
+            if k and "\n" in made.text:
                 print("-" * 20)
-            print(prime + text)
+            print(prime + made.text)
