@@ -12,6 +12,7 @@ import seqcli
 from seqcli.core import runs
 from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
+from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.training import checkpoint
 from seqcli.core.training.checkpoint import checkpoints, read
 from seqcli.errors import CheckpointError, ConfigError, DataError, TrainingError, VocabularyError
@@ -157,6 +158,27 @@ def test_evaluation_does_not_depend_on_how_the_text_is_cut(trained: Path, tmp_pa
     assert found["loss"] == pytest.approx(exact, rel=1e-4)
     assert found["tokens"] == len(text) - 1
     assert found["bits_per_character"] == pytest.approx(exact / 0.6931 * (len(text) - 1) / len(text), rel=1e-2)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("encoding", ["embedding", "one-hot"])
+def test_lines_longer_than_the_window_are_measured_whole(tmp_path: Path, cell: str, encoding: str) -> None:
+    """Against one pass of the model over each line alone, the longest of which takes three stretches."""
+    lines = ["ab" * 600, "b", "aab" * 7, "ba" * 300]
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join(lines))
+    options = {"files": (str(path),), "unit": "line", "steps": 3, "cell": cell, "encoding": encoding, "valid_split": 0}
+    list(runs.train(build({**SMALL, **options}), run="r"))
+    model = seqcli.load("r")
+    total = 0.0
+    for line in lines:
+        ids = torch.tensor([[BOS, *model.tokenizer.encode(line).tolist(), EOS]])
+        with torch.no_grad():
+            scores, _ = model.model(ids[:, :-1])
+        total += torch.nn.functional.cross_entropy(scores[0], ids[0, 1:], reduction="sum").item()
+    found = model.evaluate(path)
+    assert found["tokens"] == sum(map(len, lines)) + 4
+    assert found["loss"] == pytest.approx(total / found["tokens"], rel=1e-5)
 
 
 def test_sampling_options(trained: Path) -> None:

@@ -7,6 +7,7 @@ from seqcli.core import tokenizers
 from seqcli.core.data import (
     LineBatches,
     StreamBatches,
+    batching,
     find_texts,
     held_out_batches,
     open_tokens,
@@ -176,12 +177,35 @@ def test_line_batches_hold_every_line_once() -> None:
 @pytest.mark.parametrize("tokens", [2, 900, 1025, 5000, 70_001])
 def test_evaluation_counts_every_target_once(tokens: int) -> None:
     counted = np.zeros(tokens, int)
-    for batch, counts in held_out_batches(np.arange(tokens), None, 0):
+    for batch, counts in held_out_batches(np.arange(tokens), None):
         assert (batch.y == batch.x + 1).all()
         if counts:
             np.add.at(counted, batch.y.flatten().numpy(), 1)
     assert counted[0] == 0
     assert (counted[1:] == 1).all()
+
+
+def test_evaluation_reads_lines_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of carried-on batches, put together again, are the lines; what stands before a target is its input."""
+    monkeypatch.setattr(batching, "READERS", 3)
+    monkeypatch.setattr(batching, "STRETCH", 4)
+    random = np.random.default_rng(3)
+    lines = [[*random.integers(5, 90, n).tolist(), EOS] for n in (3, 1, 17, 2, 9, 4, 4, 26)]
+    found: list[list[int]] = []
+    rows: list[list[int]] = []
+    for batch, counted in held_out_batches(np.concatenate(lines), np.cumsum([len(x) for x in lines])):
+        assert counted
+        assert batch.x.shape[1] <= 4
+        if batch.fresh:
+            rows = [[] for _ in batch.y]
+            found += rows
+        mask = batch.mask if batch.mask is not None else batch.y == batch.y
+        assert batch.tokens == int(mask.sum())
+        for row, x, y, m in zip(rows, batch.x, batch.y, mask, strict=True):
+            if m.any():
+                assert x[m].tolist() == [row[-1] if row else BOS, *y[m][:-1].tolist()]
+            row.extend(y[m].tolist())
+    assert sorted(found) == sorted(lines)
 
 
 def test_vocabulary_of_another_text() -> None:

@@ -81,14 +81,12 @@ class LineBatches:
     """Every line a sequence: x = <bos> a b c, y = a b c <eos>, padded to the longest of its batch.
 
     Lines are shuffled in every epoch, and batches are made of lines of similar length. Lines of more than `window`
-    tokens are cut, and then end without <eos>. `seed` None keeps the order of the text.
+    tokens are cut, and then end without <eos>.
     """
 
     POOL = 64  # batches whose lines are sorted by length together
 
-    def __init__(
-        self, ids: NDArray[Any], ends: NDArray[np.int64], batch_size: int, window: int, seed: int | None = 0
-    ) -> None:
+    def __init__(self, ids: NDArray[Any], ends: NDArray[np.int64], batch_size: int, window: int, seed: int = 0) -> None:
         if len(ends) == 0:
             raise DataError("There is no line with text in it.")
         self._ids, self._ends, self._seed, self.window = ids, ends, seed, window
@@ -102,23 +100,11 @@ class LineBatches:
         if epoch != self._epoch:
             self._epoch, self._plan = epoch, self._order(epoch)
         lines = self._plan[k]
-        stops = self._ends[lines]
         starts = np.where(lines > 0, self._ends[lines - 1], 0)
-        lengths = np.minimum(stops - starts, self.window)
-        T = int(lengths.max())
-        y = np.full((len(lines), T), PAD, dtype=np.int64)
-        for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-            y[row, :length] = self._ids[start : start + length]
-        x = np.concatenate((np.full((len(lines), 1), BOS), y[:, :-1]), axis=1)
-        mask = torch.from_numpy(np.arange(T)[None] < lengths[:, None])  # (B, T)
-        return Batch(
-            torch.from_numpy(x), torch.from_numpy(y), None if bool(mask.all()) else mask, int(lengths.sum()), True
-        )
+        return _padded(self._ids, starts, np.minimum(self._ends[lines] - starts, self.window), fresh=True)
 
     def _order(self, epoch: int) -> list[NDArray[np.int64]]:
         count = len(self._ends)
-        if self._seed is None:
-            return np.array_split(np.arange(count), self.steps_per_epoch)
         random = np.random.default_rng((self._seed, epoch))
         order = random.permutation(count)
         lengths = np.diff(self._ends, prepend=0)
@@ -135,15 +121,15 @@ WARM_UP = 256  # tokens that a reader reads before its part begins
 STRETCH = 512  # tokens a reader reads at a time
 
 
-def held_out_batches(ids: NDArray[Any], ends: NDArray[np.int64] | None, longest: int) -> Iterator[tuple[Batch, bool]]:
+def held_out_batches(ids: NDArray[Any], ends: NDArray[np.int64] | None) -> Iterator[tuple[Batch, bool]]:
     """Batches of a whole text in order, for evaluation; every target stands in one that counts (True) exactly once.
 
-    Lines are lines. A stream is cut among readers, each warmed up (False) on the tokens before its part, so that the
-    state at a part's start is as good as anywhere; only the text's own first token is met with a zero state.
+    Lines are read whole, those of similar length side by side. A stream is cut among readers, each warmed up (False) on
+    the tokens before its part, so that the state at a part's start is as good as anywhere; only the text's own first
+    token is met with a zero state. Where a batch is not `fresh`, the state after the one before is carried on.
     """
     if ends is not None:
-        lines = LineBatches(ids, ends, READERS, longest, seed=None)
-        yield from ((lines[k], True) for k in range(lines.steps_per_epoch))
+        yield from ((batch, True) for batch in _whole_lines(ids, ends))
         return
     targets = len(ids) - 1
     rows = max(1, min(READERS, targets // (4 * WARM_UP)))
@@ -157,6 +143,29 @@ def held_out_batches(ids: NDArray[Any], ends: NDArray[np.int64] | None, longest:
             yield _stretch(ids, starts - warm, warm, fresh=True), False
         for at in range(0, length, STRETCH):
             yield _stretch(ids, starts + at, min(STRETCH, length - at), fresh=at == 0 and not warm), True
+
+
+def _whole_lines(ids: NDArray[Any], ends: NDArray[np.int64]) -> Iterator[Batch]:
+    lengths = np.diff(ends, prepend=0)
+    order = np.argsort(lengths, kind="stable")
+    for some in range(0, len(order), READERS):
+        lines = order[some : some + READERS]
+        for at in range(0, int(lengths[lines].max()), STRETCH):
+            left = np.maximum(lengths[lines] - at, 0)
+            yield _padded(ids, ends[lines] - left, np.minimum(left, STRETCH), fresh=at == 0)
+
+
+def _padded(ids: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64], *, fresh: bool) -> Batch:
+    """Targets from `starts` on, padded to the longest; before the first stands <bos>, or when not `fresh` its token."""
+    y = np.full((len(starts), int(lengths.max())), PAD, dtype=np.int64)
+    for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        y[row, :length] = ids[start : start + length]
+    before = np.full(len(starts), BOS) if fresh else ids[starts - 1].astype(np.int64)
+    x = np.concatenate((before[:, None], y[:, :-1]), axis=1)
+    mask = torch.from_numpy(np.arange(y.shape[1])[None] < lengths[:, None])  # (B, T)
+    return Batch(
+        torch.from_numpy(x), torch.from_numpy(y), None if bool(mask.all()) else mask, int(lengths.sum()), fresh
+    )
 
 
 def _stretch(ids: NDArray[Any], starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from seqcli.core import tokenizers
@@ -169,23 +168,19 @@ class LanguageModel:
         )
         if len(data.ids) < 2:
             raise DataError(f"{path} is too short to evaluate: it needs two tokens at least.")
-        if data.ends is not None:
-            cut = int((np.diff(data.ends, prepend=0) > (c.window or 256)).sum())
-            if cut:
-                say(f"{cut} lines are longer than the model's --window {c.window}: only that much of them is measured.")
         if data.unknown:
             say(f"{data.unknown} of {len(data.ids)} tokens are not in the model's vocabulary and count as <unk>.")
         start = time.perf_counter()
-        found = evaluate(self.model, data, c.window or 256)
+        found = evaluate(self.model, data)
         seconds = time.perf_counter() - start
         return {**found, "tokens_per_s": found["tokens"] / seconds}
 
 
 @torch.no_grad()
-def evaluate(model: RecurrentLM, data: TokenFile, longest: int) -> dict[str, float]:
+def evaluate(model: RecurrentLM, data: TokenFile) -> dict[str, float]:
     """Figures of a text or of lines (see metrics.lm.figures); every target counts once."""
     device = next(model.parameters()).device
-    batches = held_out_batches(data.ids, data.ends, longest)
+    batches = held_out_batches(data.ids, data.ends)
     total, hits, tokens, state = 0.0, 0, 0, None
     for batch, counted in batches:
         here = batch.to(device)

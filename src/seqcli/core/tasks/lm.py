@@ -75,7 +75,7 @@ class LMJob:
         return loss, batch.tokens, [] if batch.mask is not None else flatten(state)
 
     def evaluate(self) -> dict[str, float] | None:
-        return evaluate(self.model, self._valid, self.config.window or 256) if self._valid is not None else None
+        return evaluate(self.model, self._valid) if self._valid is not None else None
 
     def preview(self) -> str | None:
         model = LanguageModel(self.model, self.tokenizer, self.config)
