@@ -199,6 +199,18 @@ def test_sampling_follows_the_distribution() -> None:
         assert h.log_p == pytest.approx(math.log(wanted[tuple(h.ids)]), abs=1e-4)
 
 
+def test_draws_for_a_sentence_do_not_depend_on_its_batch() -> None:
+    table = random_table(6, seed=9)
+    options = SearchOptions(n_best=3)
+
+    def draw(sentences: Tensor) -> list[list[Hypothesis]]:
+        model = Table(sentences)
+        limit = torch.full((len(sentences),), 6)
+        return sample(model, model.start(), limit, options, Filters(), torch.Generator().manual_seed(4))
+
+    assert draw(table)[:2] == draw(table[:2])
+
+
 def test_top_equals_topk() -> None:
     scores = torch.randn(13, 6001, generator=torch.Generator().manual_seed(2))
     scores[3, :5990] = -torch.inf

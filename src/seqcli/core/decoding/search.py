@@ -69,10 +69,12 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """`n_best` sequences a sentence, drawn by `filters`, best first; temperature 0 is greedy and gives one.
 
-    limit (B,) is the number of tokens to write at most. Every draw takes noise for all sentences of the batch.
+    limit (B,) is the number of tokens to write at most. Each sentence has a generator of its own, seeded by the next
+    number of `generator`: what is drawn for it does not depend on the others in the batch.
     """
     B, K, device = len(limit), 1 if filters.temperature == 0 else options.n_best, limit.device
     sentences = torch.arange(B, device=device)  # which sentence each row of the batch is
+    own = [torch.Generator().manual_seed(n) for n in torch.randint(2**62, (B,), generator=generator).tolist()]
     if K > 1:
         state = scorer.select(state, sentences, limit.new_zeros(B, K))
     written = limit.new_full((B, K, int(limit.max()) + 1), options.eos)
@@ -83,7 +85,9 @@ def sample(
         scores, state = scorer.step(tokens, state)
         scores = _allowed(scores.float(), past, t, limit[sentences] == t, options)
         V = scores.shape[2]
-        noise = gumbel_noise(scores[..., 0].numel(), V, generator).to(device) if filters.temperature else scores
+        noise = scores  # greedy needs none
+        if filters.temperature:
+            noise = torch.cat([gumbel_noise(K, V, own[k]) for k in sentences.tolist()]).to(device)
         seen = _seen(past, V).flatten(0, 1) if filters.repetition_penalty != 1 else None
         tokens = draw(scores.flatten(0, 1), filters, noise, seen).view(-1, K)
         ended = (past[..., 1:] == options.eos).any(2)
