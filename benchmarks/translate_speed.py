@@ -22,6 +22,7 @@ from seqcli.core.models.cross_entropy import linear_cross_entropy
 from seqcli.core.tasks import TranslateJob
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.device import autocast
+from seqcli.core.training.loop import clip_gradients
 from seqcli.core.training.optimizer import make_optimizers
 
 WARM_UP = 20
@@ -84,7 +85,7 @@ class Trainer:
 
     def update(self, number: int) -> None:
         """What follows the gradients."""
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        clip_gradients([p.grad for p in self.model.parameters() if p.grad is not None], 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
         self.averaged.update(0.99, number)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqcli.core.decoding.sampling import Filters
-from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, sample, top
+from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, likeliest, sample
 
 BOS, EOS, FORBIDDEN = 2, 3, (0, 2)
 
@@ -211,10 +211,14 @@ def test_draws_for_a_sentence_do_not_depend_on_its_batch() -> None:
     assert draw(table)[:2] == draw(table[:2])
 
 
-def test_top_equals_topk() -> None:
-    scores = torch.randn(13, 6001, generator=torch.Generator().manual_seed(2))
-    scores[3, :5990] = -torch.inf
-    for k in (1, 2, 10):
-        values, columns = top(scores, k)
-        assert torch.equal(values, scores.topk(k).values)
-        assert torch.equal(scores.gather(1, columns), values)
+@pytest.mark.parametrize("vocab", [3, 64, 1001, 6016])
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_likeliest_equals_a_sort_of_all(vocab: int, count: int) -> None:
+    random = torch.Generator().manual_seed(2)
+    p = torch.randn(13, 5, vocab, generator=random).softmax(2)
+    p[3, :, : vocab - 2] = 0
+    total = torch.randn(13, 5, generator=random)
+    log_p, parents, tokens = likeliest(p, total, count)
+    wanted = (p.log() + total[..., None]).flatten(1)
+    torch.testing.assert_close(log_p, wanted.sort(dim=1, descending=True).values[:, :count])
+    torch.testing.assert_close(wanted.gather(1, parents * vocab + tokens), log_p)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from seqcli.core.config import Config, build
 from seqcli.core.data import find_texts
 from seqcli.core.data.pairs import Lines, Pair, PairReader, PairSet, pair_batch, pairs_in_order
 from seqcli.core.decoding.sampling import Filters
-from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, sample
+from seqcli.core.decoding.search import GREEDY, Hypothesis, SearchOptions, beam_search, sample
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.models.decoder import Decoder
 from seqcli.core.models.seq2seq import Seq2Seq, build_seq2seq
@@ -141,7 +141,9 @@ class Translator:
             no_repeat_ngram=no_repeat_ngram,
             min_length=min_length,
         )
-        filters = Filters(temperature or 0.0, top_k, top_p) if temperature is not None or beam == 1 else None
+        filters = None
+        if temperature is not None or beam == 1:
+            filters = Filters(temperature, top_k, top_p) if temperature else GREEDY
         ids = self.source_tokenizer.encode_lines(texts)
         lines = Lines.of([line[: self._longest] for line in ids])
         made: list[Translation | None] = [
@@ -203,18 +205,27 @@ class Translator:
         replace_unknown: bool,
     ) -> Translation:
         candidates = [Candidate(self.tokenizer.decode(h.ids), h.score) for h in hypotheses]
-        pieces = self.source_tokenizer.pieces(text)
+        made = Translation(text, tuple(candidates), truncated=len(ids) > self._longest)
+        if attention is None and UNK not in ids:
+            return made
+        pieces, eos = self.source_tokenizer.pieces(text), tokenizers.SPECIALS[tokenizers.EOS]
         unknown = tuple(dict.fromkeys(piece for piece, id in zip(pieces, ids.tolist(), strict=True) if id == UNK))
-        pieces = pieces[: self._longest]
-        best = [self.tokenizer.token(id) for id in hypotheses[0].ids]
-        if replace_unknown and attention is not None and isinstance(self.tokenizer, WordTokenizer):
-            for t, id in enumerate(hypotheses[0].ids):
-                if id == UNK and pieces:
-                    best[t] = pieces[int(np.argmax(attention[t][: len(pieces)]))]
-            candidates[0] = Candidate(self.tokenizer.join(best), hypotheses[0].score)
-        eos = tokenizers.SPECIALS[tokenizers.EOS]
-        return Translation(
-            text, tuple(candidates), [*pieces, eos], [*best, eos], attention, len(ids) > self._longest, unknown
+        made = replace(made, unknown=unknown)
+        if attention is None:
+            return made
+        pieces, words = pieces[: self._longest], [self.tokenizer.token(id) for id in hypotheses[0].ids]
+        if replace_unknown and pieces and isinstance(self.tokenizer, WordTokenizer):
+            looked_at = [pieces[int(np.argmax(row[: len(pieces)]))] for row in attention[:-1]]
+            words = [
+                seen if id == UNK else word for word, id, seen in zip(words, hypotheses[0].ids, looked_at, strict=True)
+            ]
+            candidates[0] = Candidate(self.tokenizer.join(words), hypotheses[0].score)
+        return replace(
+            made,
+            candidates=tuple(candidates),
+            source_tokens=[*pieces, eos],
+            target_tokens=[*words, eos],
+            attention=attention,
         )
 
     def read(self, path: str | Path) -> list[Pair]:

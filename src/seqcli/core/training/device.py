@@ -48,6 +48,8 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 def set_threads(count: int) -> int:
     """Use so many threads (0: every core this process may use); returns the number."""
+    # oneDNN keeps a kernel for every shape it meets, 1,024 of them: gigabytes, where batches have many shapes
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if count == 0:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(count)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Previewed, Saved, Started, Stepped
 from seqcli.core.training import checkpoint, schedule
@@ -126,7 +126,7 @@ class Loop:
         s.scaler.scale(loss).backward()
         for optimizer in s.optimizers:
             s.scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.clip or math.inf)
+        norm = clip_gradients([p.grad for p in self.model.parameters() if p.grad is not None], c.clip or math.inf)
         overflowed = s.scaler.is_enabled() and not bool(norm.isfinite())
         if not overflowed:
             for optimizer in s.optimizers:
@@ -232,3 +232,11 @@ def _check_validation(job: Job) -> None:
                 f"{option} goes by validation figures, and there is nothing to validate on: "
                 "give a file with --valid, or keep more of the data with --valid-split."
             )
+
+
+def clip_gradients(gradients: list[Tensor], limit: float) -> Tensor:
+    """The norm of all gradients together; where it is above `limit`, they are scaled down to it."""
+    norm = nn.utils.get_total_norm(gradients)
+    if norm > limit:  # most often it is not, and nothing needs to be written
+        torch._foreach_mul_(gradients, limit / norm)
+    return norm

@@ -38,6 +38,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever given
         """One update, with Nesterov momentum and decoupled weight decay."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -45,24 +46,30 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(p)
                 state["momentum"].lerp_(p.grad, 1 - self.momentum)
-                update = self.orthogonalize(p.grad.lerp(state["momentum"], self.momentum))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+                alike.setdefault(p.shape, []).append((p, p.grad.lerp(state["momentum"], self.momentum)))
+            for shape, same in alike.items():
+                found = [m for _, m in same]
+                # matrices of one shape together: their small products then run side by side
+                updates = self.orthogonalize(torch.stack(found)) if len(same) > 1 else [self.orthogonalize(*found)]
+                for (p, _), update in zip(same, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 
     def orthogonalize(self, m: Tensor) -> Tensor:
-        """The nearest matrix with orthonormal rows or columns, roughly: large singular values come to 0.7 .. 1.2.
+        """The nearest matrices (..., rows, columns) with orthonormal rows or columns, roughly: large singular values
+        come to 0.7 .. 1.2.
 
         The iterations multiply X by polynomials in A, which commute; so A alone is iterated, and X multiplied once.
         """
         a, b, c = self.COEFFICIENTS
-        x = (m / (m.norm() + 1e-7)).to(self.dtype)
-        tall = x.shape[0] >= x.shape[1]
-        gram = x.t() @ x if tall else x @ x.t()
-        product = torch.eye(len(gram), dtype=x.dtype, device=x.device)
+        x = (m / (m.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(self.dtype)
+        tall = x.shape[-2] >= x.shape[-1]
+        gram = x.mT @ x if tall else x @ x.mT
+        product = None
         for k in range(self.iterations):
-            factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-            factor.diagonal().add_(a)
-            product = product @ factor
+            factor = (gram @ gram).mul_(c).add_(gram, alpha=b)
+            factor.diagonal(dim1=-2, dim2=-1).add_(a)
+            product = factor if product is None else product @ factor
             if k < self.iterations - 1:
                 gram = factor @ gram @ factor
         orthogonal: Tensor = (x @ product if tall else product @ x).to(m.dtype)
