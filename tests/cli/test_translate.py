@@ -134,7 +134,7 @@ def test_two_files(seqcli: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--input-feeding", "--dropout", "0.3"),
+        ("--input-feeding", "--dropout", "0.3", "--average", "3", "--eval-every", "3"),
         ("--teacher-forcing", "0.5", "--cell", "gru", "--attention", "concat"),
         ("--attention", "none", "--context", "every-step", "--reverse-source", "--layers", "2", "--dropout", "0.2"),
     ],
@@ -150,6 +150,17 @@ def test_resumed_equals_unbroken(seqcli: Run, pairs: Path, options: tuple[str, .
     assert seqcli("train", "--resume", "broken", "--quiet").code == 0
     for kind in ("best.safetensors", "checkpoints/step-00000024/model.safetensors"):
         assert tensors(Path("runs/broken") / kind) == tensors(Path("runs/whole") / kind)
+
+
+def test_the_mean_of_the_best_few_is_tried(seqcli: Run, pairs: Path) -> None:
+    """With a constant rate and no running average the mean of the last weights is better than each."""
+    common = ("train", pairs, "--hidden", 24, "--steps", 120, "--eval-every", 6, "--lr", 0.02, "--schedule", "constant")
+    result = seqcli(*common, "--average-decay", 0, "--average", 4, "--dropout", 0, "--label-smoothing", 0)
+    assert result.code == 0 and "The mean of the best weights" in result.err
+    losses = [line.split()[3] for line in result.err.splitlines() if "val_loss" in line and line.startswith("step")]
+    assert float(losses[-1]) < min(map(float, losses[:-1]))
+    assert not list(Path("runs/pairs-lstm").glob("averaged/*"))
+    assert package.load("pairs-lstm").figures["loss"] == pytest.approx(float(losses[-1]), abs=1e-4)
 
 
 def tensors(path: Path) -> dict[str, bytes]:

@@ -90,6 +90,7 @@ class Config(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0")
     label_smoothing: Fraction | None = option("Optimization", "Label smoothing of the training loss.", auto="0.1 for translate, else 0")
     average_decay: Fraction | None = option("Optimization", "Evaluate and save exponentially averaged weights (0: off).", auto="over the last 3 % of the run")
+    average: Annotated[int, Field(ge=0)] = option("Optimization", "At the end, try the mean of so many of the best evaluated weights (0: no).", 0)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = option("Optimization", "Seed of every random choice.", 1)
 
     log_every: Positive | None = option("Reports", "Steps between log points.", auto="10, or about 100 in a run")

@@ -8,7 +8,7 @@ from torch import nn
 
 from seqcli.core.layers import Stack
 from seqcli.core.training import checkpoint, schedule
-from seqcli.core.training.averaging import Averaged
+from seqcli.core.training.averaging import Averaged, using
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import pick_device, pick_precision
 from seqcli.core.training.optimizer import PEAK, Muon, make_optimizers
@@ -80,7 +80,7 @@ def test_averages() -> None:
         linear.weight += 1
     averaged.update(0.9, step=10**6)
     torch.testing.assert_close(averaged.weights["weight"], before + 0.1)
-    with averaged.used():
+    with using(linear, averaged.weights):
         torch.testing.assert_close(linear.weight.data, before + 0.1)
     torch.testing.assert_close(linear.weight.data, before + 1)
 

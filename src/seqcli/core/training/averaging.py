@@ -1,14 +1,17 @@
-"""Exponentially averaged weights (Polyak and Juditsky 1992; the exponential form of Tarvainen 2017)."""
+"""Averaged weights: over the steps, exponentially (Polyak and Juditsky 1992; Tarvainen 2017), and of the best few."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from seqcli.core.training.checkpoint import read, write
+
 
 class Averaged:
-    """A running average of a model's parameters; `used` puts it into the model for a while."""
+    """A running average of a model's parameters."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -26,14 +29,56 @@ class Averaged:
         for name, average in self.weights.items():
             average.copy_(weights[name])
 
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Within, the model has the averaged weights."""
-        own = {name: p.data for name, p in self._model.named_parameters()}
-        for name, p in self._model.named_parameters():
-            p.data = self.weights[name]
-        try:
-            yield
-        finally:
-            for name, p in self._model.named_parameters():
-                p.data = own[name]
+
+@contextmanager
+def using(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Within, the model has these weights, by the names of its parameters."""
+    own = {name: p.data for name, p in model.named_parameters()}
+    for name, p in model.named_parameters():
+        p.data = weights[name]
+    try:
+        yield
+    finally:
+        for name, p in model.named_parameters():
+            p.data = own[name]
+
+
+class BestFew:
+    """The K best evaluated weights of a run, kept on disk until their mean is taken at the end (Vaswani 2017, 6.1).
+
+    runs/NAME/averaged/step-00000500.safetensors
+    """
+
+    def __init__(self, run_dir: Path, count: int) -> None:
+        self._place, self._count = run_dir / "averaged", count
+
+    def _found(self) -> list[Path]:
+        return sorted(self._place.glob("step-*.safetensors"))
+
+    def add(self, step: int, rank: float, weights: Mapping[str, Tensor]) -> None:
+        """Keep these weights while they are among the best: those with the lowest ranks, the later of equals."""
+        self._place.mkdir(exist_ok=True)
+        write(self._place / f"step-{step:08d}.safetensors", weights, {"rank": rank})
+        ranked = sorted(self._found(), key=lambda path: (read(path).metadata["rank"], -_step(path)))
+        for path in ranked[self._count :]:
+            path.unlink()
+
+    def forget_after(self, step: int) -> None:
+        """Drop what a lost part of the run had added."""
+        for path in self._found():
+            if _step(path) > step:
+                path.unlink()
+
+    def mean(self) -> dict[str, Tensor] | None:
+        """The mean of the weights kept, which are then removed; None when there are fewer than two."""
+        found = self._found()
+        kept = [read(path).tensors for path in found]
+        for path in found:
+            path.unlink()
+        if len(kept) < 2:
+            return None
+        return {name: torch.stack([weights[name] for weights in kept]).mean(0) for name in kept[0]}
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))

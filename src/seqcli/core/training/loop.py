@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Previewed, Saved, Started, Stepped
 from seqcli.core.training import checkpoint, schedule
+from seqcli.core.training.averaging import BestFew, using
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
@@ -31,6 +32,7 @@ class Loop:
         self.model, self.state, self.budget = job.model, State(job), Budget(job)
         self.budget.begin(self.state.at)
         self._notices: list[str] = []
+        self.best_few = BestFew(run_dir, self.config.average) if self.config.average > 1 else None
 
     def load(self, model: Stored, state: Stored, complaints: list[str]) -> None:
         """Continue from what `newest_checkpoint` found. Raises CheckpointError when it is of another text."""
@@ -38,6 +40,8 @@ class Loop:
         self.budget.begin(self.state.at)
         checkpoint.forget_after(self.run_dir, self.state.at.step)
         forget_points_after(self.run_dir, self.state.at.step)
+        if self.best_few:
+            self.best_few.forget_after(self.state.at.step)
 
     def __iter__(self) -> Iterator[Event]:
         job, at = self.job, self.state.at
@@ -100,6 +104,8 @@ class Loop:
             events += self._evaluate()
             if c.patience and at.worse >= c.patience:
                 self.reason = "patience"
+            if self.reason:
+                events += self._evaluate_mean()
         if self.budget.due("sample_every", at):
             events += self._preview()
         waited = self._clock() - self._saved_at
@@ -181,11 +187,12 @@ class Loop:
         )
         return event
 
-    def _evaluate(self) -> list[Event]:
-        """Validate the averaged weights; keep them when they are the best."""
+    def _evaluate(self, weights: dict[str, Tensor] | None = None) -> list[Event]:
+        """Validate the weights in use, or these; keep them when they are the best."""
         at = self.state.at
         epoch = at.step / self.job.steps_per_epoch
-        with self._in_use(), autocast(self.config.precision, self.job.device):
+        weights = weights or self.state.weights
+        with self._in_use(weights), autocast(self.config.precision, self.job.device):
             figures = self.job.evaluate()
         if figures is None:
             return []
@@ -194,25 +201,36 @@ class Loop:
         best = rank < at.best_rank
         if best:
             at.best_step, at.best_loss, at.best_rank, at.worse = at.step, loss, rank, 0
-            self.state.save_best(self.run_dir, figures)
+            self.state.save_best(self.run_dir, figures, weights)
         else:
             at.worse += 1
             if self.config.schedule == "plateau":
                 at.peak *= 0.5
+        if self.best_few:
+            self.best_few.add(at.step, rank, weights)
         rest = {k: v for k, v in figures.items() if k != "loss"}
         add_point(self.run_dir, step=at.step, epoch=round(epoch, 6), val_loss=loss, **rest)
         return [Evaluated(at.step, epoch, loss, rest, at.seconds, best)]
 
+    def _evaluate_mean(self) -> list[Event]:
+        """At the end: the mean of the best few, which may be better than each."""
+        few, self.best_few = self.best_few, None
+        mean = few.mean() if few else None
+        if mean is None:
+            return []
+        on = {name: tensor.to(self.job.device) for name, tensor in mean.items()}
+        return [Notice("The mean of the best weights:"), *self._evaluate(on)]
+
     def _preview(self) -> list[Event]:
-        with self._in_use():
+        with self._in_use(self.state.weights):
             text = self.job.preview()
         return [] if text is None else [Previewed(self.state.at.step, text)]
 
     @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        """Within, the model has the weights that are evaluated, sampled and saved as best, in evaluation mode."""
+    def _in_use(self, weights: dict[str, Tensor]) -> Iterator[None]:
+        """Within, the model has these weights, and is in evaluation mode."""
         self.model.eval()
-        with self.state.averaged.used() if self.state.averaged else nullcontext(), torch.no_grad():
+        with using(self.model, weights), torch.no_grad():
             yield
         self.model.train()
 

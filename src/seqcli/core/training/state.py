@@ -54,11 +54,15 @@ class State:
         self.carry: Carry = []
         self.at = Progress()
 
-    def save_best(self, run_dir: Path, figures: dict[str, float]) -> None:
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """What is evaluated, sampled and saved as best: the average where there is one."""
+        return self.averaged.weights if self.averaged else {n: p.detach() for n, p in self.model.named_parameters()}
+
+    def save_best(self, run_dir: Path, figures: dict[str, float], weights: dict[str, Tensor] | None = None) -> None:
         """Write the weights to use, with all that is needed to use them."""
-        weights = self.averaged.weights if self.averaged else self.model.state_dict()
         metadata = {**self.job.metadata(), "figures": figures, "step": self.at.step}
-        checkpoint.write(run_dir / "best.safetensors", weights, metadata)
+        checkpoint.write(run_dir / "best.safetensors", weights or self.weights, metadata)
 
     def save(self, run_dir: Path) -> Path:
         """Write a checkpoint that `load` continues from to the very same bits."""
