@@ -1,5 +1,6 @@
 """seqcli eval: figures of a model on a file."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,7 +38,7 @@ def evaluate(
         typer.Option(
             "--run",
             help="A run's name, its directory, or a .safetensors file; several to compare.",
-            show_default="the newest run",
+            show_default="the newest run for such a file",
         ),
     ] = None,
     beam: Annotated[int, typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.")] = 5,
@@ -55,7 +56,8 @@ def evaluate(
     found = {}
     names: list[str | None] = [*run] if run else [None]
     for name in names:
-        path = runs.find(name, runs_dir)
+        kind = "translate" if Path(file).suffix == ".tsv" else "lm"
+        path = (runs.newest(runs_dir, kind) if name is None else None) or runs.find(name, runs_dir)
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
         options = {"beam": beam} if model.config.task == "translate" else {}

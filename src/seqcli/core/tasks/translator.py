@@ -241,8 +241,11 @@ class Translator:
         """Figures of a file of pairs: BLEU, chrF, TER, exact match, perplexity; options as in `translate`."""
         found = self.read(path)
         start = time.perf_counter()
-        ours = [t.text for t in self.translate([s for s, _ in found], **options)]
+        made = self.translate([s for s, _ in found], **options)
+        ours = [t.text for t in made]
         seconds = time.perf_counter() - start
+        if cut := sum(t.truncated for t in made):
+            say(f"{cut} sources are longer than the model reads; their beginnings were translated.")
         pairs = PairSet.of(found, self.source_tokenizer, self.tokenizer)
         return {
             **scores(ours, [t for _, t in found]),
