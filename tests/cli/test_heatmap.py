@@ -263,3 +263,7 @@ def test_cut_never_splits_a_wide_character() -> None:
     assert cell_len(padded("한국어", 4)) == 4
     assert padded("한", 5, "center") == " 한  "
     assert cut("ab", 0) == ""
+
+
+def test_the_end_of_a_sequence_is_one_cell_wide() -> None:
+    assert visible("<eos>") == "∎" and cell_len("∎") == 1

@@ -11,7 +11,11 @@ ELLIPSIS = "…"
 
 
 def visible(token: str) -> str:
-    """The token in one line: spaces as ␣, line ends as ⏎, nothing at all as ∅, other unseen characters as \\uXXXX."""
+    """The token in one line: spaces as ␣, line ends as ⏎, nothing at all as ∅, the end as ∎, other unseen
+    characters as \\uXXXX.
+    """
+    if token == "<eos>":
+        return "∎"
     text = "".join(map(_sign, unicodedata.normalize("NFC", token)))
     if not text:
         return "∅"
