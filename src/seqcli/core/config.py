@@ -15,13 +15,26 @@ from pydantic.fields import FieldInfo
 
 from seqcli.errors import ConfigError
 
-PANELS = ("Data", "Tokens", "Model", "Translation", "Budget", "Optimization", "Reports", "Machine")
+PANELS = (
+    "Data",
+    "Tokens",
+    "Model",
+    "Translation",
+    "Labels",
+    "Vectors",
+    "Budget",
+    "Optimization",
+    "Reports",
+    "Machine",
+)
+TASKS = ("lm", "translate", "tag", "classify", "embed")
 
 
 def option(
     panel: str, help: str, default: Any = None, *, auto: str | None = None, only: str | None = None, **limits: Any
 ) -> Any:
-    """A field with its help panel; `auto` says in words what a default of None becomes, `only` whose task it is."""
+    """A field with its help panel; `auto` says in words what a default of None becomes, `only` (one task or several,
+    with spaces between) which tasks it is for."""
     extra: Any = {"panel": panel, "auto": auto, "only": only}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
@@ -36,11 +49,14 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     # fmt: off
-    task: Literal["lm", "translate"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm, .tsv translate")
-    files: tuple[str, ...] = option("Data", "Text files and directories of .txt files; .tsv files of pairs.", ())
+    task: Literal["lm", "translate", "tag", "classify", "embed"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm, .tsv translate, .conllu tag")
+    files: tuple[str, ...] = option("Data", "Text files and directories of .txt files; .tsv files of pairs or of texts and labels; .conllu files.", ())
     source: str | None = option("Data", "Sources, one a line, of a pair of files.", only="translate")
     target: str | None = option("Data", "Their translations, line by line.", only="translate")
-    skip_bad_lines: bool = option("Data", "Pass over lines that are no pair, and count them.", False, only="translate")
+    skip_bad_lines: bool = option("Data", "Pass over lines that are not as they should be, and count them.", False, only="translate classify")
+    column: Literal["upos", "xpos", "feats"] = option("Data", "The column of a CoNLL-U file that is learnt.", "upos", only="tag")
+    text_column: str | None = option("Data", "The column of the texts, in a CSV or TSV file with a header.", auto="the first column of a file without one", only="classify")
+    label_column: str | None = option("Data", "The column of the labels, in a file with a header.", auto="the second column of a file without one", only="classify")
     unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream", only="lm")
     valid: str | None = option("Data", "Validate on this file instead of a part of the training data.")
     valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the pairs.", 0.1)
@@ -72,11 +88,23 @@ class Config(BaseModel):
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = option("Translation", "Part of the decoder's inputs that is the reference, at the end of training; the rest are its own predictions.", 1.0, only="translate")
     teacher_forcing_schedule: Literal["linear", "sigmoid", "constant"] = option("Translation", "How that part falls from 1.", "linear", only="translate")
     max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens.", auto="100, 400 for char and byte", only="translate")
-    select: Literal["loss", "bleu", "chrf", "exact"] = option("Translation", "The validation figure that the best model is chosen by.", "loss", only="translate")
+
+    characters: Literal["lstm", "affixes", "none"] = option("Labels", "What is seen of a word beside the word: a BiLSTM over its characters, its first and last ones, nothing.", "lstm", only="tag")
+    crf: bool = option("Labels", "A linear-chain conditional random field over the tags, instead of each by itself.", False, only="tag")
+    pool: Literal["last", "mean", "max", "mean-max", "attention"] = option("Labels", "How the outputs over a text become one vector.", "mean-max", only="classify")
+    class_weights: Literal["none", "balanced"] = option("Labels", "balanced: rare labels weigh as much as frequent ones.", "none", only="classify")
+    word_dropout: Fraction | None = option("Labels", "Part of the tokens that become <unk> in training.", auto="by the data", only="tag classify")
+
+    vectors: str | None = option("Vectors", "Start the embedding from this file of word vectors: GloVe, word2vec or fastText.", only="lm translate tag classify")
+    freeze_vectors: bool = option("Vectors", "Do not train the vectors that were found there.", False, only="lm translate tag classify")
+    objective: Literal["skipgram", "cbow"] = option("Vectors", "skipgram: a word tells its neighbours; cbow: they tell the word.", "skipgram", only="embed")
+    negatives: Annotated[int, Field(ge=0)] | None = option("Vectors", "Negative samples a word; 0 is the full softmax.", auto="5; 0 for a vocabulary of less than 100 words", only="embed")
+    subsample: Annotated[float, Field(ge=0)] = option("Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3, only="embed")
 
     epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, at most 12 for a small text and 30 for a large one")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
     minutes: Annotated[float, Field(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
+    select: Literal["loss", "bleu", "chrf", "exact", "accuracy", "f1"] | None = option("Budget", "The validation figure that the best model is chosen by: bleu, chrf, exact for translate; accuracy, f1 for tag and classify.", auto="accuracy for tag and classify, else the loss", only="translate tag classify")
     patience: Annotated[int, Field(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
 
     batch_size: Positive | None = option("Optimization", "Sequences trained side by side.", auto="by task, data and budget")
@@ -135,10 +163,10 @@ def auto_of(field: FieldInfo) -> str | None:
     return None if auto is None else str(auto)
 
 
-def task_of_field(field: FieldInfo) -> str | None:
-    """The only task that a field is for."""
+def tasks_of(field: FieldInfo) -> tuple[str, ...]:
+    """The tasks that a field is for."""
     only = _extra(field)["only"]
-    return None if only is None else str(only)
+    return TASKS if only is None else tuple(str(only).split())
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
@@ -166,9 +194,9 @@ def build(values: dict[str, Any], where: str = "") -> Config:
 def check_task(config: Config, task: str) -> None:
     """Raises ConfigError when something is set that another task is for."""
     wrong = [
-        f"{option_name(name)} is for --task {only}, but this is {task}."
+        f"{option_name(name)} is for --task {' and '.join(tasks_of(field))}, but this is {task}."
         for name, field in Config.model_fields.items()
-        if (only := task_of_field(field)) not in (None, task) and getattr(config, name) != field.default
+        if task not in tasks_of(field) and getattr(config, name) != field.default
     ]
     if wrong:
         raise ConfigError("\n".join(wrong))

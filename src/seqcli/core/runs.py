@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from seqcli.core.config import Config, build, check_task, nearest, read_yaml
 from seqcli.core.events import Event, Notice, Tested
@@ -18,11 +18,22 @@ from seqcli.core.training.files import read_points, write_whole
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # torch is imported when a model is
+    from typing_extensions import Unpack
+
     from seqcli.core.tasks import LanguageModel, Translator
+
+    Model = LanguageModel | Translator
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
-KINDS = {None: ("model", "FILE"), "lm": ("language model", "TEXT.txt"), "translate": ("translation model", "PAIRS.tsv")}
+KINDS = {
+    None: ("model", "FILE"),
+    "lm": ("language model", "TEXT.txt"),
+    "translate": ("translation model", "PAIRS.tsv"),
+    "tag": ("tagger", "SENTENCES.conllu"),
+    "classify": ("classifier", "--task classify LABELLED.tsv"),
+    "embed": ("model of word vectors", "--task embed TEXT.txt"),
+}
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
     "steps",
@@ -84,10 +95,10 @@ def read_run(path: Path) -> Run:
     return Run(path.name, path, config, read_points(path))
 
 
-def newest(runs_dir: str | Path = "runs", task: str | None = None) -> Path | None:
-    """The newest run that has a model, of that task if one is given."""
+def newest(runs_dir: str | Path = "runs", *tasks: str) -> Path | None:
+    """The newest run that has a model, of one of these tasks if some are given."""
     for known in list_runs(runs_dir):
-        if (known.path / BEST).is_file() and task in (None, known.config.task):
+        if (known.path / BEST).is_file() and (not tasks or known.config.task in tasks):
             return known.path
     return None
 
@@ -99,7 +110,7 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None
     Raises CheckpointError when there is none, naming the nearest.
     """
     if run is None:
-        if (path := newest(runs_dir, task)) is not None:
+        if (path := newest(runs_dir, *([task] if task else []))) is not None:
             return path
         kind, file = KINDS[task]
         raise CheckpointError(f"There is no trained {kind} in {runs_dir}/ yet. Train one first: seqcli train {file}")
@@ -113,28 +124,20 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None
     )
 
 
+class Where(TypedDict, total=False):
+    """Where a model is, and where it computes."""
+
+    runs_dir: str | Path
+    device: str
+    threads: int
+
+
 @overload
-def load(
-    run: str | Path | None = ...,
-    *,
-    runs_dir: str | Path = ...,
-    device: str = ...,
-    threads: int = ...,
-    task: Literal["lm"],
-) -> "LanguageModel": ...
+def load(run: str | Path | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
 @overload
-def load(
-    run: str | Path | None = ...,
-    *,
-    runs_dir: str | Path = ...,
-    device: str = ...,
-    threads: int = ...,
-    task: Literal["translate"],
-) -> "Translator": ...
+def load(run: str | Path | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
 @overload
-def load(
-    run: str | Path | None = ..., *, runs_dir: str | Path = ..., device: str = ..., threads: int = ..., task: None = ...
-) -> "LanguageModel | Translator": ...
+def load(run: str | Path | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Model": ...
 def load(
     run: str | Path | None = None,
     *,
@@ -142,7 +145,7 @@ def load(
     device: str = "auto",
     threads: int = 0,
     task: str | None = None,
-) -> "LanguageModel | Translator":
+) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
     from seqcli.core.tasks import MODELS
     from seqcli.core.training.checkpoint import read
@@ -161,7 +164,7 @@ def load(
         raise CheckpointError(
             f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
         )
-    model: LanguageModel | Translator = MODELS[kind].open(stored, device, threads)
+    model: Model = MODELS[kind].open(stored, device, threads)
     return model
 
 

@@ -110,7 +110,7 @@ class TranslateJob:
         if self._valid is None:
             return None
         found = evaluate(self.model, self._valid, reverse_source=self.config.reverse_source)
-        if self.config.select != "loss":
+        if self.config.select in metrics.SCORES:
             ours = [t.text for t in self._translator().translate([s for s, _ in self._valid_pairs], beam=1)]
             found[self.config.select] = metrics.SCORES[self.config.select](ours, [t for _, t in self._valid_pairs])
         return found

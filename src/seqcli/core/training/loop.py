@@ -197,7 +197,8 @@ class Loop:
         if figures is None:
             return []
         loss = figures["loss"]
-        rank = loss if self.config.select == "loss" else -figures[self.config.select]
+        select = self.config.select or "loss"
+        rank = loss if select == "loss" else -figures[select]
         best = rank < at.best_rank
         if best:
             at.best_step, at.best_loss, at.best_rank, at.worse = at.step, loss, rank, 0
@@ -243,7 +244,11 @@ class Loop:
 
 def _check_validation(job: Job) -> None:
     c = job.config
-    waiting = {"--patience": c.patience, "--schedule plateau": c.schedule == "plateau", "--select": c.select != "loss"}
+    waiting = {
+        "--patience": c.patience,
+        "--schedule plateau": c.schedule == "plateau",
+        "--select": c.select not in (None, "loss"),
+    }
     for option, on in waiting.items():
         if on and not job.valid_tokens:
             raise ConfigError(
