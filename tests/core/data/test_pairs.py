@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli.core.data.pairs import Lines, PairBatches, PairReader, PairSet, pair_batch, pairs_in_order
+from seqcli.core.data.pairs import PairBatches, PairReader, PairSet, pair_batch, pairs_in_order
+from seqcli.core.data.ragged import Lines
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.tokenizers.char import CharTokenizer
 from seqcli.errors import DataError
@@ -58,7 +59,7 @@ def test_lines_come_back_as_they_were() -> None:
     lines = Lines.of(tokenizer.encode_lines(["abc", "", "ca"]))
     assert [tokenizer.decode(lines[k]) for k in range(3)] == ["abc", "", "ca"]
     assert [int(lines[k][-1]) for k in range(3)] == [EOS] * 3
-    ids, mask = lines.padded(np.array([2, 0, 1]), reverse=True)
+    ids, mask = lines.reversed(np.array([2, 0, 1]))
     assert [tokenizer.decode(row) for row in ids.numpy()] == ["ac", "cba", ""]
     assert mask.sum(1).tolist() == [3, 4, 1] and (ids[mask][[2, 6, 7]] == EOS).all()
 

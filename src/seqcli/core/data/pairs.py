@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqcli.core.data.ragged import Lines, RowBatches, rows_in_order
 from seqcli.core.data.readers import Invalid, read_lines
-from seqcli.core.tokenizers import BOS, EOS, PAD, Tokenizer
+from seqcli.core.tokenizers import BOS, Tokenizer
 from seqcli.errors import DataError
 
 Pair = tuple[str, str]
@@ -84,50 +85,6 @@ class PairReader:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Ids of many lines, one after the other (n,), and where each ends (lines,); each closes with <eos>."""
-
-    ids: NDArray[Any]
-    ends: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, lines: Sequence[NDArray[Any]]) -> "Lines":
-        """From the ids of each line, without <eos>."""
-        ends = np.cumsum([len(line) + 1 for line in lines], dtype=np.int64)
-        ids = np.full(int(ends[-1]) if len(ends) else 0, EOS, dtype=np.int32)
-        for line, end in zip(lines, ends, strict=True):
-            ids[end - 1 - len(line) : end - 1] = line
-        return cls(ids, ends)
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each line, <eos> included."""
-        return np.diff(self.ends, prepend=0)
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, k: int) -> NDArray[Any]:
-        end = int(self.ends[k])
-        start = int(self.ends[k - 1]) if k else 0
-        return self.ids[start:end]
-
-    def select(self, rows: NDArray[Any]) -> "Lines":
-        """Some of the lines."""
-        return Lines.of([self[int(k)][:-1] for k in rows])
-
-    def padded(self, rows: NDArray[Any], *, reverse: bool = False) -> tuple[Tensor, Tensor]:
-        """These lines as ids (B, T), padded at the end, and the mask (B, T); `reverse` turns all but <eos> around."""
-        lengths = self.lengths[rows]
-        T = int(lengths.max())
-        ids = np.full((len(rows), T), PAD, dtype=np.int64)
-        for row, k in enumerate(rows):
-            line = self[int(k)]
-            ids[row, : len(line)] = np.append(line[-2::-1], EOS) if reverse else line
-        return torch.from_numpy(ids), torch.from_numpy(np.arange(T)[None] < lengths[:, None])
-
-
-@dataclass(frozen=True)
 class PairSet:
     """Sources and targets as ids, line by line."""
 
@@ -182,20 +139,14 @@ class PairBatch:
 
 def pair_batch(pairs: PairSet, rows: NDArray[Any], *, reverse_source: bool = False) -> PairBatch:
     """These pairs, padded."""
-    source, source_mask = pairs.source.padded(rows, reverse=reverse_source)
+    source, source_mask = pairs.source.reversed(rows) if reverse_source else pairs.source.padded(rows)
     targets, mask = pairs.target.padded(rows)
     inputs = torch.cat((torch.full((len(rows), 1), BOS), targets[:, :-1]), dim=1)
     return PairBatch(source, source_mask, inputs, targets, mask, int(mask.sum()))
 
 
 class PairBatches:
-    """All batches of a training, by number: pairs of similar length together, in another order every epoch.
-
-    A batch has at most `batch_tokens` tokens on its longer side, padding included (about: which pairs of nearly the
-    same length meet is left to chance), or `batch_size` pairs. Batch k depends on the data, the seed and k alone.
-    """
-
-    JITTER = 1.0  # tokens by which the order of lengths is disturbed
+    """All batches of a training, by number (see RowBatches); the longer side of a pair is its length."""
 
     def __init__(
         self,
@@ -208,38 +159,24 @@ class PairBatches:
     ) -> None:
         if not len(pairs):
             raise DataError("There is no pair to train on.")
-        self.pairs, self.reverse_source, self._seed = pairs, reverse_source, seed
+        self.pairs, self.reverse_source = pairs, reverse_source
         # the longer side decides, the other one breaks ties
         s, t = pairs.source.lengths, pairs.target.lengths
-        self._key = np.maximum(s, t) + np.minimum(s, t) / (1.0 + np.maximum(s, t))
-        longest = np.sort(np.maximum(s, t))
-        if batch_size:
-            self._cuts = list(range(0, len(pairs), batch_size))
-        else:
-            assert batch_tokens, "a batch is sized by pairs or by tokens"
-            self._cuts = [0]
-            for k, length in enumerate(longest):
-                if (k + 1 - self._cuts[-1]) * length > batch_tokens and k > self._cuts[-1]:
-                    self._cuts.append(k)
-        self.steps_per_epoch = len(self._cuts)
-        self._epoch, self._plan = -1, [np.zeros(0, np.int64)]
+        longer = np.maximum(s, t)
+        self._rows = RowBatches(
+            longer,
+            batch_size=batch_size,
+            batch_tokens=batch_tokens,
+            seed=seed,
+            key=longer + np.minimum(s, t) / (1.0 + longer),
+        )
+        self.steps_per_epoch = self._rows.steps_per_epoch
 
     def __getitem__(self, step: int) -> PairBatch:
-        epoch, k = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            random = np.random.default_rng((self._seed, epoch))
-            order = np.argsort(self._key + self.JITTER * random.random(len(self._key)), kind="stable")
-            parts = np.split(order, self._cuts[1:])
-            self._epoch, self._plan = epoch, [parts[i] for i in random.permutation(len(parts))]
-        return pair_batch(self.pairs, self._plan[k], reverse_source=self.reverse_source)
+        return pair_batch(self.pairs, self._rows[step], reverse_source=self.reverse_source)
 
 
 def pairs_in_order(pairs: PairSet, tokens: int, *, reverse_source: bool = False) -> Iterator[PairBatch]:
     """Every pair once, in batches of similar length and about so many tokens, for evaluation."""
-    s, t = pairs.source.lengths, pairs.target.lengths
-    order = np.argsort(np.maximum(s, t), kind="stable")
-    start = 0
-    while start < len(order):
-        count = max(1, tokens // int(np.maximum(s, t)[order[min(len(order) - 1, start + 16)]]))
-        yield pair_batch(pairs, order[start : start + count], reverse_source=reverse_source)
-        start += count
+    for rows in rows_in_order(np.maximum(pairs.source.lengths, pairs.target.lengths), tokens):
+        yield pair_batch(pairs, rows, reverse_source=reverse_source)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data import find_texts
-from seqcli.core.data.pairs import Lines, Pair, PairReader, PairSet, pair_batch, pairs_in_order
+from seqcli.core.data.pairs import Pair, PairReader, PairSet, pair_batch, pairs_in_order
+from seqcli.core.data.ragged import Lines
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.decoding.search import GREEDY, Hypothesis, SearchOptions, beam_search, sample
 from seqcli.core.metrics import translation as metrics
@@ -172,7 +173,7 @@ class Translator:
         random: torch.Generator,
     ) -> list[list[Hypothesis]]:
         device = next(self.model.parameters()).device
-        source, mask = lines.padded(np.array(rows), reverse=self.config.reverse_source)
+        source, mask = (lines.reversed if self.config.reverse_source else lines.padded)(np.array(rows))
         with autocast(pick_precision("auto", device), device):
             decoder = Decoder(self.model, coverage=bool(options.coverage_penalty))
             state = decoder.start(self.model.encode(source.to(device), mask.to(device)))
