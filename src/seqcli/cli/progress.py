@@ -208,12 +208,14 @@ def description(event: Started) -> list[str]:
     if event.step:
         budget += f", from step {event.step}"
     data = f"{count(event.train_tokens)} {s['tokens']} tokens, {count(event.valid_tokens)} for validation"
-    batch = f"{s['batch_size']} x {s['window']}"
+    rows = {"lm": f"x {s['window']}", "translate": "pairs", "tag": "sentences", "classify": "texts"}[str(s["task"])]
+    batch = f"{s['batch_size']} {rows}" if s["batch_size"] else f"{s['batch_tokens']} tokens"
+    if s["task"] in ("tag", "classify") and s["bidirectional"]:
+        network = f"bidirectional {network}"
     if s["task"] == "translate":
         network = (
             f"{'bidirectional ' * bool(s['bidirectional'])}encoder, {s['attention']} attention, decoder; {network}"
         )
-        batch = f"{s['batch_size']} pairs" if s["batch_size"] else f"{s['batch_tokens']} tokens"
     how = f"{s['optimizer']} {s['lr']:g} {s['schedule']}, batch {batch}"
     return [
         f"{event.run_dir}",
@@ -228,9 +230,12 @@ def planned(event: Planned) -> str:
     return f"{event.total_steps} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step."
 
 
+SHARES = dict.fromkeys(("accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")
+
+
 def evaluated(event: Evaluated) -> str:
     """One evaluation as a line."""
-    forms = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}", "exact": "{:.2%}"}
+    forms = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}", "exact": "{:.2%}", **SHARES}
     more = "".join(
         f"  {name} {form.format(event.figures[name])}" for name, form in forms.items() if name in event.figures
     )

@@ -108,7 +108,7 @@ class Config(BaseModel):
     patience: Annotated[int, Field(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
 
     batch_size: Positive | None = option("Optimization", "Sequences trained side by side.", auto="by task, data and budget")
-    batch_tokens: Positive | None = option("Optimization", "Tokens in a batch of pairs, instead of --batch-size.", auto="by the data", only="translate")
+    batch_tokens: Positive | None = option("Optimization", "Tokens in a batch, instead of --batch-size.", auto="by the data", only="translate tag classify")
     window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line.", auto="64; 256 with --unit line")
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon")
     lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer")

@@ -20,9 +20,9 @@ from seqcli.errors import CheckpointError, ConfigError
 if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
-    from seqcli.core.tasks import LanguageModel, Translator
+    from seqcli.core.tasks import LanguageModel, Tagger, Translator
 
-    Model = LanguageModel | Translator
+    Model = LanguageModel | Translator | Tagger
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
@@ -136,6 +136,8 @@ class Where(TypedDict, total=False):
 def load(run: str | Path | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
 @overload
 def load(run: str | Path | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
+@overload
+def load(run: str | Path | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
 @overload
 def load(run: str | Path | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Model": ...
 def load(

@@ -7,15 +7,16 @@ from typing import Any
 from seqcli.core.config import Config
 from seqcli.core.tasks.language_model import LanguageModel
 from seqcli.core.tasks.lm import LMJob
+from seqcli.core.tasks.tag import TagJob
+from seqcli.core.tasks.tagger import Tagger
 from seqcli.core.tasks.translate import TranslateJob
 from seqcli.core.tasks.translator import Translator
 from seqcli.core.training.job import Job
-from seqcli.errors import ConfigError
 
-TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob}
-MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator}
+TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob, "tag": TagJob}
+MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator, "tag": Tagger}
 
-__all__ = ["MODELS", "TASKS", "LMJob", "LanguageModel", "TranslateJob", "Translator", "task_of"]
+__all__ = ["MODELS", "TASKS", "LMJob", "LanguageModel", "TagJob", "Tagger", "TranslateJob", "Translator", "task_of"]
 
 
 def task_of(config: Config) -> str:
@@ -29,7 +30,5 @@ def task_of(config: Config) -> str:
         if suffix == ".tsv":
             return "translate"
         if suffix == ".conllu":
-            raise ConfigError(
-                f"{name} looks like no plain text. Say --task lm to train a language model on it all the same."
-            )
+            return "tag"
     return "lm"

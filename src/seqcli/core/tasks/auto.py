@@ -88,3 +88,24 @@ def resolve_pairs(config: Config, pairs: int, tokens: int, device: torch.device,
         c["dropout"] = 0.1 if passes < 2 else 0.2 if passes < 8 else 0.3
     c["lr"] = c["lr"] or (0.5 * PEAK[config.optimizer])
     return build(c)
+
+
+def resolve_tags(
+    config: Config, sentences: int, tokens: int, device: torch.device, *, valid: bool, bounded: bool = True
+) -> Config:
+    """The same for a tagger: so many sentences, of together so many words."""
+    c = shared(config, device)
+    c["task"], c["tokens"], c["tie"] = "tag", "word", False
+    c["bidirectional"] = config.bidirectional is not False
+    c["select"] = config.select or ("accuracy" if valid else None)
+    if bounded and not (c["epochs"] or c["steps"]):
+        c["epochs"] = 60.0
+    c["hidden"] = c["hidden"] or 200
+    c["embedding_dim"] = c["embedding_dim"] or 100
+    c["dropout"] = 0.5 if c["dropout"] is None else c["dropout"]
+    c["word_dropout"] = 0.05 if c["word_dropout"] is None else c["word_dropout"]
+    c["label_smoothing"] = config.label_smoothing or 0.0
+    if c["batch_size"] is None and c["batch_tokens"] is None:
+        c["batch_size"] = 32
+    c["lr"] = c["lr"] or 0.5 * PEAK[config.optimizer]
+    return build(c)

@@ -22,7 +22,7 @@ class WordTokenizer(Tokenizer):
     name = "word"
 
     def __init__(self, words: list[str], normalize: str = "nfc", lowercase: bool = False) -> None:
-        self.words, self.form, self.lowercase = words, normalize, lowercase
+        self.words, self.normalization, self.lowercase = words, normalize, lowercase
         self._normalize = normalizer(normalize)
         self._id_of = {word: id for id, word in enumerate(words, len(SPECIALS))}
         self._id_of[SPECIALS[UNK]] = UNK  # texts come with rare words replaced; other marks are words
@@ -46,6 +46,13 @@ class WordTokenizer(Tokenizer):
         counts: Counter[str] = Counter()
         for block in blocks:
             counts.update(split(block))
+        return cls.of_counts(counts, normalize, lowercase, min_count, vocab_size)
+
+    @classmethod
+    def of_counts(
+        cls, counts: Counter[str], normalize: str, lowercase: bool, min_count: int = 1, vocab_size: int | None = None
+    ) -> "WordTokenizer":
+        """A tokenizer of the words that occur often enough."""
         counts.pop(SPECIALS[UNK], None)
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         most = (vocab_size or 30_000) - len(SPECIALS)
@@ -53,12 +60,27 @@ class WordTokenizer(Tokenizer):
 
     def split(self, text: str) -> list[str]:
         """The tokens of a text, as strings."""
-        text = self._normalize(text)
-        return PIECE.findall(text.lower() if self.lowercase else text)
+        return PIECE.findall(self.form(text))
+
+    def split_keeping_case(self, text: str) -> list[str]:
+        """The tokens of a text, with their capitals."""
+        return PIECE.findall(self._normalize(text))
 
     def encode(self, text: str) -> Ids:
+        return self._ids(self.split(text))
+
+    def form(self, word: str) -> str:
+        """A word as the vocabulary has it: normalized, lower-cased where that is asked for."""
+        word = self._normalize(word)
+        return word.lower() if self.lowercase else word
+
+    def lookup(self, words: Sequence[str]) -> Ids:
+        """Ids of words that are given one by one, whatever is in them."""
+        return self._ids([self.form(word) for word in words])
+
+    def _ids(self, words: Sequence[str]) -> Ids:
         id_of = self._id_of
-        return np.fromiter((id_of.get(w, UNK) for w in self.split(text)), dtype=np.int32)
+        return np.fromiter((id_of.get(w, UNK) for w in words), dtype=np.int32, count=len(words))
 
     def pieces(self, text: str) -> list[str]:
         return self.split(text)
@@ -86,7 +108,7 @@ class WordTokenizer(Tokenizer):
         return SPECIALS[id] if id <= EOS else self.words[id - len(SPECIALS)]
 
     def to_json(self) -> dict[str, Any]:
-        return {"words": self.words, "normalize": self.form, "lowercase": self.lowercase}
+        return {"words": self.words, "normalize": self.normalization, "lowercase": self.lowercase}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "WordTokenizer":

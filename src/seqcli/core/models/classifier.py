@@ -1,0 +1,66 @@
+"""The recurrent classifier: a text, read as a whole, to one of K labels."""
+
+from torch import Tensor, nn
+
+from seqcli.core.config import Config
+from seqcli.core.layers import Dropout, Embedding, OneHot, Stack
+from seqcli.core.layers.pooling import Pooling
+from seqcli.core.models.start import seeded
+
+
+class RecurrentClassifier(nn.Module):
+    """Encoding, stack, pooling, projection: ids (B, T) -> scores of K labels (B, K), whose softmax is p(label)."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        labels: int,
+        *,
+        cell: str = "gru",
+        hidden: int = 128,
+        layers: int = 1,
+        bidirectional: bool = True,
+        encoding: str = "embedding",
+        embedding_dim: int = 128,
+        pool: str = "mean-max",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoding = OneHot(vocab_size) if encoding == "one-hot" else Embedding(vocab_size, embedding_dim)
+        if isinstance(self.encoding, Embedding):
+            nn.init.normal_(self.encoding.weight, std=0.1)
+        self.stack = Stack(cell, self.encoding.width, hidden, layers, bidirectional=bidirectional, dropout=dropout)
+        self.pool = Pooling(pool, hidden * self.stack.directions, self.stack.directions)
+        self.dropout = Dropout(dropout)
+        self.projection = nn.Linear(self.pool.width, labels)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Ids (B, T), mask (B, T), True = real -> scores (B, K), and the weights (B, T) of attention pooling."""
+        x = self.encoding(ids)
+        if x.is_floating_point():
+            x = self.dropout(x)
+        y, _ = self.stack(x, mask=mask)
+        vector, weights = self.pool(y, mask)
+        scores: Tensor = self.projection(self.dropout(vector[:, None])[:, 0]).float()
+        return scores, weights
+
+
+def build_classifier(config: Config, vocab_size: int, labels: int, seed: int = 0) -> RecurrentClassifier:
+    """The model of a resolved configuration; its random start depends on `seed` alone.
+
+    Raises ConfigError when it does not fit into memory.
+    """
+    assert config.hidden and config.embedding_dim and config.dropout is not None, "the task resolves these"
+    with seeded(seed, config):
+        return RecurrentClassifier(
+            vocab_size,
+            labels,
+            cell=config.cell,
+            hidden=config.hidden,
+            layers=config.layers,
+            bidirectional=bool(config.bidirectional),
+            encoding=config.encoding,
+            embedding_dim=config.embedding_dim,
+            pool=config.pool,
+            dropout=config.dropout,
+        )
