@@ -16,12 +16,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from seqcli.core.config import Config as Config
     from seqcli.core.events import Event
-    from seqcli.core.tasks import LanguageModel, Tagger, Translator
+    from seqcli.core.tasks import Model
 
 __all__ = ["Config", "load", "train"]
 
 
-def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs") -> "LanguageModel | Translator | Tagger":
+def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs") -> "Model":
     """Open a trained model: a run's name, its directory or a .safetensors file; None is the newest run.
 
     Raises CheckpointError when there is none, or when the file is damaged, foreign or from a newer version.

@@ -87,7 +87,7 @@ class Config(BaseModel):
     reverse_source: bool = option("Translation", "Read the source from its end.", False, only="translate")
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = option("Translation", "Part of the decoder's inputs that is the reference, at the end of training; the rest are its own predictions.", 1.0, only="translate")
     teacher_forcing_schedule: Literal["linear", "sigmoid", "constant"] = option("Translation", "How that part falls from 1.", "linear", only="translate")
-    max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens.", auto="100, 400 for char and byte", only="translate")
+    max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens; read texts to be labelled only so far.", auto="100 for translate, 400 for classify; 400 and 1000 for char and byte", only="translate classify")
 
     characters: Literal["lstm", "affixes", "none"] = option("Labels", "What is seen of a word beside the word: a BiLSTM over its characters, its first and last ones, nothing.", "lstm", only="tag")
     crf: bool = option("Labels", "A linear-chain conditional random field over the tags, instead of each by itself.", False, only="tag")

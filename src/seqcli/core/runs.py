@@ -20,9 +20,7 @@ from seqcli.errors import CheckpointError, ConfigError
 if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
-    from seqcli.core.tasks import LanguageModel, Tagger, Translator
-
-    Model = LanguageModel | Translator | Tagger
+    from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
@@ -138,6 +136,8 @@ def load(run: str | Path | None = ..., *, task: Literal["lm"], **where: "Unpack[
 def load(run: str | Path | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
 @overload
 def load(run: str | Path | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
+@overload
+def load(run: str | Path | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
 @overload
 def load(run: str | Path | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Model": ...
 def load(

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from seqcli.core.config import Config
+from seqcli.core.tasks.classifier import Classifier
+from seqcli.core.tasks.classify import ClassifyJob
 from seqcli.core.tasks.language_model import LanguageModel
 from seqcli.core.tasks.lm import LMJob
 from seqcli.core.tasks.tag import TagJob
@@ -13,10 +15,24 @@ from seqcli.core.tasks.translate import TranslateJob
 from seqcli.core.tasks.translator import Translator
 from seqcli.core.training.job import Job
 
-TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob, "tag": TagJob}
-MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator, "tag": Tagger}
+TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob, "tag": TagJob, "classify": ClassifyJob}
+MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator, "tag": Tagger, "classify": Classifier}
+Model = LanguageModel | Translator | Tagger | Classifier
 
-__all__ = ["MODELS", "TASKS", "LMJob", "LanguageModel", "TagJob", "Tagger", "TranslateJob", "Translator", "task_of"]
+__all__ = [
+    "MODELS",
+    "TASKS",
+    "Classifier",
+    "ClassifyJob",
+    "LMJob",
+    "LanguageModel",
+    "Model",
+    "TagJob",
+    "Tagger",
+    "TranslateJob",
+    "Translator",
+    "task_of",
+]
 
 
 def task_of(config: Config) -> str:

@@ -109,3 +109,24 @@ def resolve_tags(
         c["batch_size"] = 32
     c["lr"] = c["lr"] or 0.5 * PEAK[config.optimizer]
     return build(c)
+
+
+def resolve_labels(
+    config: Config, texts: int, tokens: int, device: torch.device, *, valid: bool, bounded: bool = True
+) -> Config:
+    """The same for a classifier: so many texts, of together so many tokens."""
+    c = shared(config, device)
+    c["task"], c["tie"] = "classify", False
+    c["bidirectional"] = config.bidirectional is not False
+    c["select"] = config.select or ("accuracy" if valid else None)
+    if bounded and not (c["epochs"] or c["steps"]):
+        c["epochs"] = 30.0
+    c["hidden"] = c["hidden"] or 128
+    c["embedding_dim"] = c["embedding_dim"] or (64 if c["tokens"] in ("char", "byte") else 128)
+    c["dropout"] = 0.5 if c["dropout"] is None else c["dropout"]
+    c["word_dropout"] = (0.1 if c["tokens"] == "word" else 0.0) if c["word_dropout"] is None else c["word_dropout"]
+    c["label_smoothing"] = config.label_smoothing or 0.0
+    if c["batch_size"] is None and c["batch_tokens"] is None:
+        c["batch_size"] = 64
+    c["lr"] = c["lr"] or 0.25 * PEAK[config.optimizer]
+    return build(c)

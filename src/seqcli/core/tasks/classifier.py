@@ -1,0 +1,182 @@
+"""A trained classifier: label texts with it, measure it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqcli.core import tokenizers
+from seqcli.core.config import Config, build
+from seqcli.core.data import find_texts
+from seqcli.core.data.labelled import Labelled, LabelReader
+from seqcli.core.data.ragged import Lines, rows_in_order
+from seqcli.core.metrics import labels as metrics
+from seqcli.core.models.classifier import RecurrentClassifier, build_classifier
+from seqcli.core.models.start import load_weights
+from seqcli.core.tasks.tagger import confused
+from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
+from seqcli.core.training.checkpoint import Stored
+from seqcli.core.training.device import autocast, pick_device, pick_precision, set_threads
+from seqcli.errors import CheckpointError, ConfigError, DataError
+
+Say = Callable[[str], None]
+TOKENS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The likeliest label of a text, and the probability of every label, likeliest first.
+
+    `pieces` are the tokens that were read; `weights` (with attention pooling) how much each weighed. `known` is
+    false when the model has never seen any of them.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    pieces: list[str]
+    weights: list[float] | None
+    known: bool
+    truncated: bool
+
+
+class Classifier:
+    """A trained classifier: label texts with it, measure it."""
+
+    def __init__(
+        self,
+        model: RecurrentClassifier,
+        tokenizer: Tokenizer,
+        labels: list[str],
+        config: Config,
+        temperature: float = 1.0,
+        figures: dict[str, float] | None = None,
+    ) -> None:
+        self.model, self.tokenizer, self.labels = model, tokenizer, labels
+        self.config, self.temperature, self.figures = config, temperature, figures or {}
+
+    @classmethod
+    def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Classifier":
+        """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
+        set_threads(threads)
+        try:
+            meta = stored.metadata
+            config, labels = build(meta["config"]), list(meta["labels"])
+            tokenizer = tokenizers.from_json(meta["tokenizer"])
+            model = build_classifier(config, tokenizer.vocab_size, len(labels))
+            load_weights(model, stored.tensors)
+            model = model.to(pick_device(device)).eval()
+            return cls(model, tokenizer, labels, config, float(meta["temperature"]), meta.get("figures"))
+        except (KeyError, ConfigError) as error:
+            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+
+    def classify(self, texts: Sequence[str], *, explain: bool = False) -> list[Classified]:
+        """The labels of texts. Raises ConfigError when there are no weights to `explain` them by."""
+        if explain and self.config.pool != "attention":
+            raise ConfigError(
+                f"--explain shows what attention pooling looked at, and this model has --pool {self.config.pool}. "
+                "Train one with --pool attention."
+            )
+        ids = self.tokenizer.encode_lines(texts)
+        longest = self.config.max_length or 10**9
+        scores, weights = predict(self.model, Lines.of([line[:longest] for line in ids]))
+        made = []
+        for row, text in enumerate(texts):
+            p = (scores[row] / self.temperature).softmax(0).tolist()
+            order = sorted(range(len(p)), key=lambda k: -p[k])
+            pieces = [*self.tokenizer.pieces(text)[:longest], SPECIALS[EOS]] if explain else []
+            made.append(
+                Classified(
+                    self.labels[order[0]],
+                    {self.labels[k]: p[k] for k in order},
+                    pieces,
+                    weights[row].tolist() if explain and weights is not None else None,
+                    bool((ids[row] != UNK).any()),
+                    len(ids[row]) > longest,
+                )
+            )
+        return made
+
+    def read(self, path: str | Path) -> list[Labelled]:
+        """The labelled texts of a file. Raises DataError when it has none, or a line that is wrong."""
+        c = self.config
+        found = list(LabelReader(c.text_column, c.label_column, invalid=c.invalid_utf8).read(find_texts([path])))
+        if not found:
+            raise DataError(f"There is no labelled text in {path}.")
+        return found
+
+    def evaluate(self, path: str | Path, *, say: Say = lambda text: None) -> dict[str, Any]:
+        """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
+        texts = self.read(path)
+        if unseen := unseen_labels(texts, self.labels):
+            say(unseen)
+        start = time.perf_counter()
+        longest = self.config.max_length or 10**9
+        lines = Lines.of([line[:longest] for line in self.tokenizer.encode_lines([t.text for t in texts])])
+        scores, _ = predict(self.model, lines)
+        seconds = time.perf_counter() - start
+        return {
+            **figures(scores / self.temperature, [t.label for t in texts], self.labels),
+            "texts": len(texts),
+            "texts_per_s": len(texts) / seconds,
+        }
+
+
+@torch.no_grad()
+def predict(model: RecurrentClassifier, lines: Lines) -> tuple[Tensor, list[Tensor] | None]:
+    """Scores of all texts (n, K), and what attention pooling gave each of their tokens."""
+    device = next(model.parameters()).device
+    scores: list[Tensor] = [torch.empty(0)] * len(lines)
+    weights: list[Tensor] = [torch.empty(0)] * len(lines)
+    attended = False
+    with autocast(pick_precision("auto", device), device):
+        for rows in rows_in_order(lines.lengths, TOKENS_AT_ONCE):
+            ids, mask = lines.padded(rows)
+            found, looked = model(ids.to(device), mask.to(device))
+            for k, row in enumerate(rows):
+                scores[row] = found[k].cpu()
+                if looked is not None:
+                    attended = True
+                    weights[row] = looked[k, : lines.lengths[row]].cpu()
+    return torch.stack(scores), weights if attended else None
+
+
+def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+    """All figures of scores (n, K) against the right labels."""
+    number = {label: k for k, label in enumerate(labels)}
+    wanted = torch.tensor([number.get(label, -1) for label in right])
+    sure, best = scores.softmax(1).max(1)
+    ours = [labels[k] for k in best.tolist()]
+    loss = F.cross_entropy(scores[wanted >= 0], wanted[wanted >= 0]).item() if bool((wanted >= 0).any()) else 0.0
+    return {
+        "accuracy": metrics.accuracy(ours, right),
+        "f1": metrics.macro_f1(ours, right),
+        "loss": loss,
+        "calibration_error": metrics.calibration_error(
+            sure.double().numpy(), np.array([a == b for a, b in zip(ours, right, strict=True)])
+        ),
+        "labels": metrics.by_label(ours, right),
+        "confusions": confused(ours, right),
+    }
+
+
+def best_temperature(scores: Tensor, wanted: Tensor) -> float:
+    """The temperature that makes scores (n, K), divided by it, the likeliest for the right labels (n,): temperature
+    scaling (Guo 2017, arXiv:1706.04599), which changes no label. Found among 0.25 .. 4, on a grid of logarithms."""
+    grid = torch.logspace(-2, 2, 81, base=2.0)
+    losses = torch.stack([F.cross_entropy(scores / t, wanted) for t in grid])
+    return float(grid[losses.argmin()])
+
+
+def unseen_labels(texts: Sequence[Labelled], labels: Sequence[str]) -> str | None:
+    """A sentence for the user about labels that training never saw."""
+    strange = [t.label for t in texts if t.label not in set(labels)]
+    if not strange:
+        return None
+    names = ", ".join(sorted(set(strange))[:8])
+    return f"Training never saw the label {names} ({len(strange)} texts): those always count as wrong."
