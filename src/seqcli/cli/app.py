@@ -8,10 +8,12 @@ import typer
 
 from seqcli import __version__
 from seqcli.cli import console
+from seqcli.cli.classify import classify
 from seqcli.cli.evaluate import evaluate
 from seqcli.cli.plot import plot
 from seqcli.cli.runs import info, runs
 from seqcli.cli.sample import sample
+from seqcli.cli.tag import tag
 from seqcli.cli.train import train
 from seqcli.cli.translate import translate
 
@@ -58,6 +60,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "sample": sample,
     "translate": translate,
+    "tag": tag,
+    "classify": classify,
     "eval": evaluate,
     "runs": runs,
     "info": info,

@@ -1,10 +1,11 @@
 """seqcli eval: figures of a model on a file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
@@ -20,18 +21,32 @@ NAMES = {
     "bits_per_character": ("bits per character", "{:.4f}"),
     "bits_per_byte": ("bits per byte", "{:.4f}"),
     "accuracy": ("next token right", "{:.2%}"),
+    "unknown_accuracy": ("accuracy, unknown words", "{:.2%}"),
+    "f1": ("macro F1", "{:.2%}"),
+    "span_precision": ("span precision", "{:.2%}"),
+    "span_recall": ("span recall", "{:.2%}"),
+    "span_f1": ("span F1", "{:.2%}"),
+    "calibration_error": ("calibration error", "{:.4f}"),
     "tokens": ("tokens", "{:,.0f}"),
+    "words": ("words", "{:,.0f}"),
+    "unknown_words": ("unknown words", "{:,.0f}"),
+    "texts": ("texts", "{:,.0f}"),
+    "texts_per_s": ("texts/s", "{:,.0f}"),
     "tokens_per_s": ("tokens/s", "{:,.0f}"),
     "sentences": ("sentences", "{:,.0f}"),
     "sentences_per_s": ("sentences/s", "{:,.0f}"),
     "signature": ("signature", "{}"),
 }
 
+OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # what these are for taggers and classifiers
+FOR = {".tsv": ("translate", "classify", "tag"), ".csv": ("classify",), ".conllu": ("tag",)}  # the tasks of a file
+MOST = 12  # confusions that are shown
+
 
 def evaluate(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A text or pairs that the model has not seen.", show_default=False),
+        typer.Argument(metavar="FILE", help="A file like those it was trained on, unseen by it.", show_default=False),
     ],
     run: Annotated[
         list[str] | None,
@@ -50,14 +65,15 @@ def evaluate(
 ) -> None:
     """Measure a model on a file: [bold]seqcli eval held_out.txt[/]
 
-    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match.
+    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match; a
+    tagger's or classifier's accuracy, F1 of every label, and what it takes for what.
     """
     say = (lambda text: None) if quiet else console.notice
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     names: list[str | None] = [*run] if run else [None]
     for name in names:
-        kind = "translate" if Path(file).suffix == ".tsv" else "lm"
-        path = (runs.newest(runs_dir, kind) if name is None else None) or runs.find(name, runs_dir)
+        kinds = FOR.get(Path(file).suffix.lower(), ("lm",))
+        path = (runs.newest(runs_dir, *kinds) if name is None else None) or runs.find(name, runs_dir)
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
         options = {"beam": beam} if model.config.task == "translate" else {}
@@ -69,22 +85,65 @@ def evaluate(
             console.print_json({"run": label, "file": file, **figures})
         return
     if len(found) == 1:
-        (figures,) = found.values()
-        for key, (name_, form) in NAMES.items():
-            if key in figures:
-                print(f"{name_:<24}{form.format(figures[key])}")
-        return
+        show_one(*found.values())
+    else:
+        compare(found)
+
+
+def show_one(figures: dict[str, Any]) -> None:
+    """The figures of one run, a line each, with those of every label."""
+    for key, (name, form) in NAMES.items():
+        if key in figures:
+            name_ = OF_LABELS.get(key, name) if "labels" in figures else name
+            print(f"{name_:<24}{form.format(figures[key])}")
+    if "labels" in figures:
+        show_labels(figures["labels"], figures["confusions"])
+
+
+def compare(found: dict[str, dict[str, Any]]) -> None:
+    """The figures of several runs side by side: a table for people, TAB separated into a pipe."""
+    shown = [key for key in NAMES if any(key in figures for figures in found.values())]
     if not console.stdout_is_terminal():
-        shown = [key for key in NAMES if any(key in figures for figures in found.values())]
         print("\t".join(["run", *shown]))
         for label, figures in found.items():
             print("\t".join([label, *(str(figures.get(key, "")) for key in shown)]))
         return
+    of_labels = any("labels" in figures for figures in found.values())
     table = Table(box=None, header_style="dim")
     table.add_column("run")
-    names_ = {k: v for k, v in NAMES.items() if k != "signature" and any(k in figures for figures in found.values())}
-    for name_, _ in names_.values():
-        table.add_column(name_, justify="right")
+    shown = [key for key in shown if key != "signature"]
+    for key in shown:
+        table.add_column(OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0], justify="right")
     for label, figures in found.items():
-        table.add_row(label, *(form.format(figures[k]) if k in figures else "-" for k, (_, form) in names_.items()))
+        table.add_row(label, *(NAMES[key][1].format(figures[key]) if key in figures else "-" for key in shown))
     console.stdout.print(table)
+
+
+def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, int]]) -> None:
+    """Figures of every label, and the most frequent mistakes: a table for people, TAB separated into a pipe."""
+    if not console.stdout_is_terminal():
+        print("\nlabel\tprecision\trecall\tf1\tcount")
+        for row in labels:
+            print(f"{row['label']}\t{row['precision']:.4f}\t{row['recall']:.4f}\t{row['f1']:.4f}\t{row['count']}")
+        print("\nright\tgiven\tcount")
+        for right, given, count in confusions[:MOST]:
+            print(f"{right}\t{given}\t{count}")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("label")
+    for name in ("precision", "recall", "F1", "count"):
+        table.add_column(name, justify="right")
+    for row in labels:
+        shares = (f"{row[key]:.1%}" for key in ("precision", "recall", "f1"))
+        table.add_row(Text(row["label"]), *shares, console.count(row["count"]))
+    console.stdout.print()
+    console.stdout.print(table)
+    if confusions:
+        worst = Table(box=None, header_style="dim", pad_edge=False)
+        worst.add_column("right")
+        worst.add_column("taken for")
+        worst.add_column("times", justify="right")
+        for right, given, count in confusions[:MOST]:
+            worst.add_row(Text(right), Text(given), console.count(count))
+        console.stdout.print()
+        console.stdout.print(worst)

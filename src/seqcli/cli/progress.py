@@ -242,6 +242,9 @@ def evaluated(event: Evaluated) -> str:
     return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
 
 
+TRY = {"lm": "sample", "translate": "translate", "tag": 'tag "some words"', "classify": 'classify "some words"'}
+
+
 def summary(event: Finished, named: str, task: str) -> list[str]:
     """How it ended and what to type next."""
     best = (
@@ -253,12 +256,13 @@ def summary(event: Finished, named: str, task: str) -> list[str]:
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",
         f"  model   {event.run_dir / 'best.safetensors'}",
-        f"  try it  seqcli {'sample' if task == 'lm' else task} --run {named}",
+        f"  try it  seqcli {TRY[task]} --run {named}",
         f"  measure seqcli eval FILE --run {named}",
     ]
 
 
 def tested(event: Tested) -> str:
     """The figures on the test file as a line."""
-    shown = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in event.figures.items())
+    plain = {k: v for k, v in event.figures.items() if isinstance(v, (int, float, str))}
+    shown = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items())
     return f"{event.file}: {'  '.join(shown)}"

@@ -1,8 +1,7 @@
 """seqcli translate: texts through an encoder-decoder."""
 
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from rich.text import Text
 
 from seqcli.cli import console
+from seqcli.cli.lines import converse, each_line
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
 from seqcli.core import runs
 from seqcli.errors import CheckpointError, ConfigError
@@ -157,9 +157,9 @@ def translate(
     elif file is not None:
         translate_pairs(model, file, options, out)
     elif sys.stdin.isatty():
-        converse(model, options, out)
+        converse(lambda lines: out.show(model.translate(lines, **options)))
     else:
-        translate_stream(model, options, out)
+        each_line(lambda lines: out.show(model.translate(lines, **options)), out.fail)
         if out.failed:
             raise SystemExit(1)
 
@@ -240,47 +240,6 @@ def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out
         )
     )
     console.notice(figures["signature"])
-
-
-def translate_stream(model: "Translator", options: dict[str, Any], out: Printer) -> None:
-    """Standard input line by line: whatever has arrived is translated together, and printed before more is awaited."""
-    for lines in arriving_lines(sys.stdin.fileno()):
-        good: list[str] = []
-        for line in lines:
-            try:
-                good.append(line.decode("utf-8").rstrip("\r"))
-            except UnicodeDecodeError as error:
-                out.show(model.translate(good, **options))
-                good = []
-                out.fail(f"is not UTF-8 (its byte {error.start + 1})")
-        out.show(model.translate(good, **options))
-
-
-def arriving_lines(fd: int) -> Iterator[Sequence[bytes]]:
-    """The lines of a stream as they come in, some at a time, without their ends."""
-    held = b""
-    while data := os.read(fd, 1 << 16):
-        *lines, held = (held + data).split(b"\n")
-        if lines:
-            yield lines
-    if held:
-        yield [held]
-
-
-def converse(model: "Translator", options: dict[str, Any], out: Printer) -> None:
-    """A prompt on the terminal, with history; Ctrl-D ends it."""
-    import contextlib
-
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401 - gives input() its history and editing
-    console.notice("Type a line and Enter; Ctrl-D ends.")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            print()
-            return
-        out.show(model.translate([console.typed(line)], **options))
 
 
 def train_first(file: str | None, runs_dir: str, *, sure: bool) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Tested:
     """The figures of the finished model on the test file."""
 
     file: str
-    figures: dict[str, float]
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict
         "calibration_error": metrics.calibration_error(
             sure.double().numpy(), np.array([a == b for a, b in zip(ours, right, strict=True)])
         ),
-        "labels": metrics.by_label(ours, right),
+        "labels": [asdict(each) for each in metrics.by_label(ours, right)],
         "confusions": confused(ours, right),
     }
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,10 @@ def figures(ours: Sequence[Sequence[str]], sentences: Sequence[Sentence], data: 
     if metrics.marks_spans(right):
         precision, recall, f1 = metrics.span_scores(ours, [s.tags for s in sentences])
         found |= {"span_precision": precision, "span_recall": recall, "span_f1": f1}
-    return found | {"labels": metrics.by_label(given, right), "confusions": confused(given, right)}
+    return found | {
+        "labels": [asdict(each) for each in metrics.by_label(given, right)],
+        "confusions": confused(given, right),
+    }
 
 
 def confused(ours: Sequence[str], right: Sequence[str]) -> list[tuple[str, str, int]]:
