@@ -67,7 +67,7 @@ class Config(BaseModel):
     tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.", auto="char; for translate bpe where words recur")
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe", only="translate")
     normalize: Literal["nfc", "nfd", "nfkc", "none"] = option("Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc")
-    lowercase: bool = option("Tokens", "Lower-case words (word).", False)
+    lowercase: bool | None = option("Tokens", "Lower-case words (word).", auto="for tag and classify")
     min_count: Positive = option("Tokens", "Rarer words (word) or characters (char) become <unk>.", 1)
     vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate")
 

@@ -22,6 +22,16 @@ def shared(config: Config, device: torch.device) -> dict[str, Any]:
     return c
 
 
+def tokenizer_options(config: Config) -> dict[str, Any]:
+    """What a tokenizer is trained with."""
+    return {
+        "normalize": config.normalize,
+        "lowercase": bool(config.lowercase),
+        "min_count": config.min_count,
+        "vocab_size": config.vocab_size,
+    }
+
+
 def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
     """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
     c = shared(config, device)

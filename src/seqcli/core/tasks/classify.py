@@ -16,7 +16,7 @@ from seqcli.core.data.labelled import Labelled, LabelReader, stratified
 from seqcli.core.data.pairs import blocks
 from seqcli.core.data.ragged import Lines, RowBatches
 from seqcli.core.models.classifier import build_classifier
-from seqcli.core.tasks.auto import resolve_labels
+from seqcli.core.tasks.auto import resolve_labels, tokenizer_options
 from seqcli.core.tasks.classifier import best_temperature, figures, predict, unseen_labels
 from seqcli.core.tasks.tag import forget
 from seqcli.core.tokenizers import Tokenizer
@@ -131,7 +131,8 @@ def choose_tokens(config: Config, texts: Sequence[Labelled]) -> Config:
     if tokens is None:
         words = sum(len(t.text.split()) for t in texts)
         tokens = "word" if words > 3 * len(texts) else "char"
-    return config.with_(tokens=tokens, max_length=config.max_length or (1000 if tokens in ("char", "byte") else 400))
+    longest = config.max_length or (1000 if tokens in ("char", "byte") else 400)
+    return config.with_(tokens=tokens, max_length=longest, lowercase=config.lowercase is not False)
 
 
 def train_tokenizer(config: Config, texts: Sequence[Labelled]) -> Tokenizer:
@@ -139,10 +140,7 @@ def train_tokenizer(config: Config, texts: Sequence[Labelled]) -> Tokenizer:
     found = tokenizers.train(
         str(config.tokens),
         blocks((t.text for t in texts), "\n"),
-        normalize=config.normalize,
-        lowercase=config.lowercase,
-        min_count=config.min_count,
-        vocab_size=config.vocab_size,
+        **tokenizer_options(config),
     )
     if found.vocab_size <= len(tokenizers.SPECIALS):
         raise DataError(f"Nothing occurs --min-count {config.min_count} times: the vocabulary is empty.")

@@ -18,7 +18,7 @@ from seqcli.core.data import (
     open_tokens,
 )
 from seqcli.core.models.lm import build_lm
-from seqcli.core.tasks.auto import resolve
+from seqcli.core.tasks.auto import resolve, tokenizer_options
 from seqcli.core.tasks.language_model import LanguageModel, evaluate
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.device import pick_device, set_threads
@@ -93,14 +93,10 @@ class LMJob:
 def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> tuple[TokenFile, TokenFile | None]:
     """Training and validation data. Raises DataError for what cannot be trained on."""
     paths = find_texts(config.files)
-    options = {
-        "normalize": config.normalize,
-        "lowercase": config.lowercase,
-        "min_count": config.min_count,
-        "vocab_size": config.vocab_size,
-    }
     how: dict[str, Any] = {"unit": config.unit, "invalid": config.invalid_utf8, "progress": say}
-    data = open_tokens(paths, tokenizer=tokenizer, kind=config.tokens or "char", options=options, **how)
+    data = open_tokens(
+        paths, tokenizer=tokenizer, kind=config.tokens or "char", options=tokenizer_options(config), **how
+    )
     if len(data.ids) < 2:
         raise DataError(f"{paths[0]} has less than two tokens of text; there is nothing to learn from it.")
     distinct = np.unique(data.ids[: 1 << 20])

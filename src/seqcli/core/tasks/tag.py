@@ -15,7 +15,7 @@ from seqcli.core.data import find_texts
 from seqcli.core.data.ragged import RowBatches
 from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.models.tagger import build_tagger
-from seqcli.core.tasks.auto import resolve_tags
+from seqcli.core.tasks.auto import resolve_tags, tokenizer_options
 from seqcli.core.tasks.tagger import Tagger, figures, predict, tag_ids, unseen_tags
 from seqcli.core.tokenizers import UNK
 from seqcli.core.tokenizers.char import CharTokenizer
@@ -38,6 +38,7 @@ class TagJob:
             )
         if config.crf and config.label_smoothing:
             raise ConfigError("--label-smoothing is for tags by themselves, not for --crf.")
+        config = config.with_(lowercase=config.lowercase is not False)
         set_threads(config.threads)
         self.device = pick_device(config.device)
         training, self._valid = read_data(config, say)
@@ -140,9 +141,10 @@ def read_data(config: Config, say: Say) -> tuple[list[Sentence], list[Sentence]]
 
 def vocabularies(config: Config, sentences: Sequence[Sentence]) -> tuple[WordTokenizer, CharTokenizer, list[str]]:
     """The words, the characters and the tags of the training sentences. Raises DataError when no word is left."""
-    base = WordTokenizer([], config.normalize, config.lowercase)
+    options = tokenizer_options(config)
+    base = WordTokenizer([], options["normalize"], options["lowercase"])
     counts = Counter(base.form(word) for s in sentences for word in s.words)
-    words = WordTokenizer.of_counts(counts, config.normalize, config.lowercase, config.min_count, config.vocab_size)
+    words = WordTokenizer.of_counts(counts, **options)
     if not words.words:
         raise DataError(f"No word occurs --min-count {config.min_count} times: the vocabulary is empty.")
     characters = CharTokenizer.train(

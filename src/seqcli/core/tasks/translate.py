@@ -14,7 +14,7 @@ from seqcli.core.config import Config
 from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, blocks
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.models.seq2seq import build_seq2seq
-from seqcli.core.tasks.auto import resolve_pairs
+from seqcli.core.tasks.auto import resolve_pairs, tokenizer_options
 from seqcli.core.tasks.translator import Translator, evaluate
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.device import pick_device, set_threads
@@ -214,10 +214,7 @@ def train_tokenizers(config: Config, pairs: list[Pair]) -> tuple[Tokenizer, Toke
         return tokenizers.train(
             str(config.tokens),
             blocks(lines, SEPARATOR[str(config.tokens)]),
-            normalize=config.normalize,
-            lowercase=config.lowercase,
-            min_count=config.min_count,
-            vocab_size=config.vocab_size,
+            **tokenizer_options(config),
         )
 
     if config.joint_tokens:
