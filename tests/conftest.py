@@ -3,7 +3,7 @@
 import contextlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,3 +78,18 @@ def trained(seqcli: Callable[..., Result], corpus: Path) -> Path:
     result = seqcli("train", corpus, "--steps", 6, "--hidden", 8, "--run", "small", "--quiet")
     assert result.code == 0, result.err
     return Path("runs/small")
+
+
+@pytest.fixture
+def feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Makes bytes the standard input, with a file descriptor of its own."""
+    opened = []
+
+    def give(data: bytes) -> None:
+        (tmp_path / "stdin").write_bytes(data)
+        opened.append((tmp_path / "stdin").open(encoding="utf-8"))
+        monkeypatch.setattr(sys, "stdin", opened[-1])
+
+    yield give
+    for file in opened:
+        file.close()

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +33,6 @@ def translator(seqcli: Run, pairs: Path) -> Path:
     result = seqcli("train", pairs, *SMALL, "--run", "small")
     assert result.code == 0, result.err
     return Path("runs/small")
-
-
-@pytest.fixture
-def feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
-    """Makes bytes the standard input, with a file descriptor of its own."""
-    opened = []
-
-    def give(data: bytes) -> None:
-        (tmp_path / "stdin").write_bytes(data)
-        opened.append((tmp_path / "stdin").open(encoding="utf-8"))
-        monkeypatch.setattr(sys, "stdin", opened[-1])
-
-    yield give
-    for file in opened:
-        file.close()
 
 
 def test_a_tsv_is_a_translation_task(seqcli: Run, pairs: Path) -> None:

@@ -191,6 +191,10 @@ def build(values: dict[str, Any], where: str = "") -> Config:
         raise ConfigError("\n".join(problems.values())) from None
 
 
+SELECTS = {"translate": ("loss", "bleu", "chrf", "exact"), "tag": ("loss", "accuracy", "f1")}
+SELECTS["classify"] = SELECTS["tag"]
+
+
 def check_task(config: Config, task: str) -> None:
     """Raises ConfigError when something is set that another task is for."""
     wrong = [
@@ -198,6 +202,8 @@ def check_task(config: Config, task: str) -> None:
         for name, field in Config.model_fields.items()
         if task not in tasks_of(field) and getattr(config, name) != field.default
     ]
+    if config.select and config.select not in SELECTS.get(task, (config.select,)):
+        wrong.append(f"--select {config.select} is not for {task}, but one of {', '.join(SELECTS[task])}.")
     if wrong:
         raise ConfigError("\n".join(wrong))
 

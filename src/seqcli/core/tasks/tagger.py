@@ -139,7 +139,10 @@ def predict(
     total, words = 0.0, 0
     with autocast(pick_precision("auto", device), device):
         spelled = spell(model, data.characters)
-        for rows in rows_in_order(data.rows.lengths, TOKENS_AT_ONCE):
+        for part in rows_in_order(data.rows.lengths, TOKENS_AT_ONCE):
+            rows = part[data.rows.lengths[part] > 0]
+            if not len(rows):
+                continue  # nothing but empty sentences
             forms, mask = data.rows.padded(rows)
             ids = torch.from_numpy(data.words[forms.numpy()]).long().to(device)
             scores = model(ids, mask.to(device), spelled, forms.to(device))
