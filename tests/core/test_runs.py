@@ -10,7 +10,7 @@ import torch
 
 import seqcli
 from seqcli.core import runs
-from seqcli.core.config import build
+from seqcli.core.config import Config, build
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.training import checkpoint
@@ -45,8 +45,34 @@ def points(run: Path) -> list[dict[str, Any]]:
     ids=lambda o: "-".join(map(str, o.values())),
 )
 def test_resuming_equals_never_having_stopped(corpus: Path, options: dict[str, Any]) -> None:
-    """40 steps; and 20 or so, stopped at an odd place, and resumed to 40: the same weights, metrics and samples."""
-    config = build({**SMALL, **options, "files": (str(corpus),), "steps": 40})
+    check_resuming(build({**SMALL, **options, "files": (str(corpus),), "steps": 40}))
+    a, b = seqcli.load("whole"), seqcli.load("halves")
+    assert a.sample("the", length=30, seed=3) == b.sample("the", length=30, seed=3)
+
+
+TAGGED = "the\tDET\ncat\tNOUN\nsat\tVERB\n\na\tDET\ndog\tNOUN\n\nsit\tVERB\n\n" * 12
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"task": "tag", "dropout": 0.3, "word_dropout": 0.3},
+        {"task": "tag", "crf": True, "characters": "affixes", "cell": "gru", "optimizer": "adamw"},
+        {"task": "classify", "dropout": 0.3, "word_dropout": 0.3, "pool": "attention", "select": "f1"},
+        {"task": "classify", "tokens": "char", "encoding": "one-hot", "class_weights": "balanced", "cell": "rnn"},
+    ],
+    ids=lambda o: "-".join(map(str, o.values())),
+)
+def test_resuming_a_tagger_or_a_classifier(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = tmp_path / "labelled.tsv"
+    texts = "".join(f"{a} {b} sat\t{a}\n" for a in ("the", "a") for b in ("cat", "dog", "bird") for _ in range(8))
+    path.write_text(TAGGED if options["task"] == "tag" else texts)
+    small = {k: v for k, v in SMALL.items() if k != "window"}
+    check_resuming(build({**small, **options, "files": (str(path),), "steps": 40}))
+
+
+def check_resuming(config: Config) -> None:
+    """40 steps; and 20, stopped at an odd place, and resumed to 40: the same weights, state and metrics."""
     list(runs.train(config, run="whole"))
     events = runs.train(config, run="halves")
     for event in events:
@@ -66,8 +92,6 @@ def test_resuming_equals_never_having_stopped(corpus: Path, options: dict[str, A
             assert torch.equal(tensor, halves.tensors[key]), (name, key)
     assert points(Path("runs/whole")) == points(Path("runs/halves"))
     assert len(points(Path("runs/whole"))) >= 40 // 3 + 40 // 7
-    a, b = seqcli.load("whole"), seqcli.load("halves")
-    assert a.sample("the", length=30, seed=3) == b.sample("the", length=30, seed=3)
 
 
 def test_metrics_written_after_the_checkpoint_are_forgotten(corpus: Path) -> None:

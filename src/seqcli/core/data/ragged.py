@@ -118,10 +118,12 @@ class RowBatches:
 
 
 def rows_in_order(lengths: NDArray[Any], tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Every row once, in batches of similar length and about so many tokens, for evaluation."""
+    """Every row once, shortest first, in batches of at most so many tokens, padding included."""
     order = np.argsort(lengths, kind="stable")
     start = 0
-    while start < len(order):
-        count = max(1, tokens // max(1, int(lengths[order[min(len(order) - 1, start + 16)]])))
-        yield order[start : start + count]
-        start += count
+    for k, row in enumerate(order):
+        if k > start and (k - start + 1) * lengths[row] > tokens:
+            yield order[start:k]
+            start = k
+    if len(order):
+        yield order[start:]

@@ -1,7 +1,7 @@
 """A trained translation model: translate with it, measure it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data import find_texts
 from seqcli.core.data.pairs import Pair, PairReader, PairSet, pair_batch, pairs_in_order
-from seqcli.core.data.ragged import Lines
+from seqcli.core.data.ragged import Lines, rows_in_order
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.decoding.search import GREEDY, Hypothesis, SearchOptions, beam_search, sample
 from seqcli.core.metrics import translation as metrics
@@ -150,8 +150,10 @@ class Translator:
         made: list[Translation | None] = [
             None if text.strip() else Translation(text, (Candidate("", 0.0),)) for text in texts
         ]
-        todo = [k for k in np.argsort(lines.lengths, kind="stable") if made[k] is None]
-        for rows in chunks(todo, lines.lengths, TOKENS_AT_ONCE):
+        for part in rows_in_order(lines.lengths, TOKENS_AT_ONCE):
+            rows = [int(k) for k in part if made[k] is None]
+            if not rows:
+                continue
             limit = torch.full((len(rows),), max_length or self.longest_target + 10)
             if max_ratio is not None:
                 limit = limit.minimum((max_ratio * torch.from_numpy(lines.lengths[rows])).ceil().long().clamp(min=1))
@@ -280,15 +282,3 @@ def evaluate(model: Seq2Seq, pairs: PairSet, *, reverse_source: bool) -> dict[st
         tokens += batch.tokens
     mean = total / tokens
     return {"loss": mean, "perplexity": float(np.exp(min(mean, 700.0))), "accuracy": hits / tokens, "tokens": tokens}
-
-
-def chunks(rows: Sequence[int], lengths: NDArray[Any], tokens: int) -> Iterator[list[int]]:
-    """Rows, sorted by length, in parts of about so many tokens."""
-    part: list[int] = []
-    for k in rows:
-        if part and (len(part) + 1) * int(lengths[k]) > tokens:
-            yield part
-            part = []
-        part.append(int(k))
-    if part:
-        yield part
