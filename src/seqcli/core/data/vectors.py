@@ -114,11 +114,11 @@ def _lines(path: Path, head: Head) -> Iterator[Record]:
     width, read = head.width, 0
     with _opened(path) as file:
         for number, line in enumerate(file, 1):
-            if number == 1:
-                if head.count is not None:
-                    continue
-                line = line.removeprefix(b"\xef\xbb\xbf")
+            if number == 1 and head.count is not None:
+                continue
             text = line.replace(b"\t", b" ").rstrip() if b"\t" in line else line.rstrip()
+            if number == 1:
+                text = text.removeprefix(b"\xef\xbb\xbf")
             if not text:
                 continue
             if text.count(b" ") == width:
@@ -194,7 +194,8 @@ def _is_number(text: bytes) -> bool:
 def write_vectors(path: str | Path, words: Sequence[str], matrix: NDArray[Any], form: Form) -> None:
     """Write words and their vectors (n, D) so that `path` is at every moment the old file or the new one, whole.
 
-    Text has as many digits as float32 needs to be read back to the same bits. Raises DataError when it cannot be written.
+    Text has as many digits as float32 needs to be read back to the same bits. Raises DataError when
+    it cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -12,7 +12,7 @@ class Embedding(nn.Embedding):
         self.width = dim
         self.frozen = False
 
-    def freeze(self, rows: Tensor) -> None:
+    def freeze_rows(self, rows: Tensor) -> None:
         """Keep these rows (n,) as they are, to the bit, in any training; the other rows learn.
 
         Their gradient is zero from the first step on, so that every moment of theirs stays zero and every optimizer's

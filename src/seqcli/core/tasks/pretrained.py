@@ -62,7 +62,7 @@ def start_from_vectors(
         kept = start_from(embedding, tokenizer.words, config.vectors, say)
     if not config.freeze_vectors:
         return {"frozen_rows": []}
-    embedding.freeze(kept)
+    embedding.freeze_rows(kept)
     return {"frozen_rows": kept.tolist()}
 
 
