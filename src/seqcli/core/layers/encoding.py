@@ -1,5 +1,6 @@
 """How token ids enter the network: as rows of a learnt table, or as indicator vectors."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -9,6 +10,19 @@ class Embedding(nn.Embedding):
     def __init__(self, vocab_size: int, dim: int) -> None:
         super().__init__(vocab_size, dim)
         self.width = dim
+        self.frozen = False
+
+    def freeze_rows(self, rows: Tensor) -> None:
+        """Keep these rows (n,) as they are, to the bit, in any training; the other rows learn.
+
+        Their gradient is zero from the first step on, so that every moment of theirs stays zero and every optimizer's
+        update is exactly zero; and weight decay, which needs no gradient, leaves a `frozen` embedding out (see
+        training.optimizer). Nothing is kept beside the weights, so a checkpoint goes on to the same bits.
+        """
+        learns = torch.ones(len(self.weight), 1, dtype=torch.bool)
+        learns[rows] = False
+        self.frozen = True
+        self.weight.register_hook(lambda gradient: gradient * learns.to(gradient.device))
 
 
 class OneHot(nn.Module):

@@ -20,6 +20,7 @@ from seqcli.core.data import (
 from seqcli.core.models.lm import build_lm
 from seqcli.core.tasks.auto import resolve, tokenizer_options
 from seqcli.core.tasks.language_model import LanguageModel, evaluate
+from seqcli.core.tasks.pretrained import start_from_vectors, with_width
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import ConfigError, DataError
@@ -43,6 +44,7 @@ class LMJob:
         if config.loss == "mse" and config.label_smoothing:
             raise ConfigError("--label-smoothing is for --loss cross-entropy.")
         set_threads(config.threads)
+        config = with_width(config) if metadata is None else config
         tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
@@ -54,6 +56,7 @@ class LMJob:
         self.batches = self._batches(training)
         self.config = config = config.with_(batch_size=self.batches.batch_size, window=self.batches.window)
         self.model = build_lm(config, self.tokenizer.vocab_size, config.seed).to(self.device)
+        self._frozen = start_from_vectors(self.model.encoding, self.tokenizer, config, say, metadata)
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.train_tokens = len(training.ids)
         self.valid_tokens = len(self._valid.ids) if self._valid is not None else 0
@@ -87,6 +90,7 @@ class LMJob:
             "task": "lm",
             "config": self.config.model_dump(),
             "tokenizer": tokenizers.to_json(self.tokenizer),
+            **self._frozen,
         }
 
 

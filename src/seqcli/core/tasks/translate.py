@@ -15,6 +15,7 @@ from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, block
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.models.seq2seq import build_seq2seq
 from seqcli.core.tasks.auto import resolve_pairs, tokenizer_options
+from seqcli.core.tasks.pretrained import start_from_vectors, with_width
 from seqcli.core.tasks.translator import Translator, evaluate
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.device import pick_device, set_threads
@@ -37,7 +38,7 @@ class TranslateJob:
             self.source_tokenizer = tokenizers.from_json(metadata["source_tokenizer"])
             self.tokenizer = tokenizers.from_json(metadata["tokenizer"])
         else:
-            config = choose_tokens(config, pairs)
+            config = choose_tokens(with_width(config), pairs)
             self.source_tokenizer, self.tokenizer = train_tokenizers(config, pairs)
         training, valid = self._encoded(config, pairs, say)
         self.train_tokens = len(training.target.ids)
@@ -54,6 +55,7 @@ class TranslateJob:
         )
         self.vocab_size = self.tokenizer.vocab_size
         self.model = build_seq2seq(c, self.source_tokenizer.vocab_size, self.vocab_size, c.seed).to(self.device)
+        self._frozen = start_from_vectors(self.model.source_embedding, self.source_tokenizer, c, say, metadata)
         self.steps_per_epoch = self.batches.steps_per_epoch
 
     def _encoded(
@@ -132,6 +134,7 @@ class TranslateJob:
             "source_tokenizer": tokenizers.to_json(self.source_tokenizer),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             "longest_target": self.longest_target,
+            **self._frozen,
         }
 
 

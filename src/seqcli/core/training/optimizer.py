@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.cells import Cell
+from seqcli.core.layers import Embedding
 
 PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}
 
@@ -79,8 +80,8 @@ class Muon(torch.optim.Optimizer):
 def make_optimizers(
     model: nn.Module, name: str, lr: float, weight_decay: float, dtype: torch.dtype = torch.float32
 ) -> list[torch.optim.Optimizer]:
-    """The optimizers of that name over all parameters. Weight decay falls on matrices only, never on biases; it is
-    decoupled for muon and adamw (Loshchilov 2019), and an L2 penalty for the others.
+    """The optimizers of that name over all parameters. Weight decay falls on matrices only, never on biases or on an
+    embedding with frozen rows; it is decoupled for muon and adamw (Loshchilov 2019), and an L2 penalty for the others.
 
     Muon takes the weights of cells, except a first layer's that read one-hot vectors: those are an embedding.
     """
@@ -93,8 +94,10 @@ def make_optimizers(
     parameters = list(model.parameters())
     muon = [p for p in parameters if name == "muon" and id(p) in hidden]
     rest = [p for p in parameters if name != "muon" or id(p) not in hidden]
-    matrices, vectors = [p for p in rest if p.ndim > 1], [p for p in rest if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    kept = {id(module.weight) for module in model.modules() if isinstance(module, Embedding) and module.frozen}
+    matrices = [p for p in rest if p.ndim > 1 and id(p) not in kept]
+    others = [p for p in rest if p.ndim < 2 or id(p) in kept]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizers: list[torch.optim.Optimizer] = []
     if muon:
         optimizers.append(Muon(muon, lr, weight_decay=weight_decay, dtype=dtype))
