@@ -241,3 +241,24 @@ def test_characters_one_hot_and_balanced_weights(seqcli: Run, tmp_path: Path) ->
     model = package.load("names-rnn")
     assert model.config.tokens == "char"
     assert seqcli("classify", "zzz", "abab").out == "z\nab\n"
+
+
+# --- pretrained vectors ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["tag", "classify"])
+def test_labels_on_given_vectors(seqcli: Run, conllu: Path, labelled: Path, tmp_path: Path, task: str) -> None:
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("cat 1 0 0.5 0 0\ndog -1 0 0 0 2\n")
+    file = conllu if task == "tag" else labelled
+    options = ("--task", task, file, "--hidden", 8, "--batch-size", 8, "--steps", 12, "--vectors", vectors)
+    result = seqcli("train", *options, "--freeze-vectors", "--run", "f")
+    assert result.code == 0 and "2 of the" in result.err, result.err
+    vectors.unlink()  # what was found there is in the checkpoint
+    assert seqcli("train", "--resume", "f", "--steps", 20, "--quiet").code == 0
+    model = package.load("f")
+    assert isinstance(model, Tagger | Classifier)
+    tokenizer = model.words if isinstance(model, Tagger) else model.tokenizer
+    row = model.model.encoding.weight[int(tokenizer.encode("cat")[0])]
+    assert row.tolist() == [1, 0, 0.5, 0, 0]
+    refused(seqcli("train", *options), 1, "There is no file")

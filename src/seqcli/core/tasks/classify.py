@@ -18,6 +18,7 @@ from seqcli.core.data.ragged import Lines, RowBatches
 from seqcli.core.models.classifier import build_classifier
 from seqcli.core.tasks.auto import resolve_labels, tokenizer_options
 from seqcli.core.tasks.classifier import best_temperature, figures, predict, unseen_labels
+from seqcli.core.tasks.pretrained import start_from_vectors, with_width
 from seqcli.core.tasks.tag import forget
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.device import pick_device, set_threads
@@ -37,7 +38,7 @@ class ClassifyJob:
         if metadata is not None:
             self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])
         else:
-            config = choose_tokens(config, training)
+            config = choose_tokens(with_width(config), training)
             self.tokenizer = train_tokenizer(config, training)
             self.labels = sorted(counts, key=lambda label: (-counts[label], label))
         if len(self.labels) < 2:
@@ -65,6 +66,7 @@ class ClassifyJob:
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.vocab_size = self.tokenizer.vocab_size
         self.model = build_classifier(c, self.vocab_size, len(self.labels), c.seed).to(self.device)
+        self._frozen = start_from_vectors(self.model.encoding, self.tokenizer, c, say, metadata)
 
     def _encoded(self, texts: Sequence[Labelled], longest: int) -> tuple[Lines, int]:
         lines = self.tokenizer.encode_lines([t.text for t in texts])
@@ -98,6 +100,7 @@ class ClassifyJob:
             "tokenizer": tokenizers.to_json(self.tokenizer),
             "labels": self.labels,
             "temperature": self.temperature,
+            **self._frozen,
         }
 
 

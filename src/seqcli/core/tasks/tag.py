@@ -16,6 +16,7 @@ from seqcli.core.data.ragged import RowBatches
 from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.models.tagger import build_tagger
 from seqcli.core.tasks.auto import resolve_tags, tokenizer_options
+from seqcli.core.tasks.pretrained import start_from_vectors, with_width
 from seqcli.core.tasks.tagger import Tagger, figures, predict, tag_ids, unseen_tags
 from seqcli.core.tokenizers import UNK
 from seqcli.core.tokenizers.char import CharTokenizer
@@ -38,7 +39,7 @@ class TagJob:
             )
         if config.crf and config.label_smoothing:
             raise ConfigError("--label-smoothing is for tags by themselves, not for --crf.")
-        config = config.with_(lowercase=config.lowercase is not False)
+        config = (with_width(config) if metadata is None else config).with_(lowercase=config.lowercase is not False)
         set_threads(config.threads)
         self.device = pick_device(config.device)
         training, self._valid = read_data(config, say)
@@ -66,6 +67,7 @@ class TagJob:
         self.vocab_size = self.words.vocab_size
         sizes = self.words.vocab_size, self.characters.vocab_size, len(self.tags)
         self.model = build_tagger(c, *sizes, c.seed).to(self.device)
+        self._frozen = start_from_vectors(self.model.encoding, self.words, c, say, metadata)
 
     def _set(self, sentences: Sequence[Sentence]) -> SentenceSet:
         return SentenceSet.of([s.words for s in sentences], self.words, self.characters)
@@ -102,6 +104,7 @@ class TagJob:
             "tokenizer": tokenizers.to_json(self.words),
             "character_tokenizer": tokenizers.to_json(self.characters),
             "tags": self.tags,
+            **self._frozen,
         }
 
 
