@@ -212,10 +212,18 @@ def test_eval_of_a_classifier(seqcli: Run, classifier: Path, labelled: Path) -> 
 def test_columns_by_name(seqcli: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,what,kind\n" + "".join(f'{k},"{"ab"[k % 2] * 3}, yes",{"xy"[k % 2]}\n' for k in range(40)))
-    named = ("--task", "classify", path, "--text-column", "what", *SMALL, "--steps", 30)
+    named = (path, "--text-column", "what", *SMALL, "--steps", 30)
     assert seqcli("train", *named, "--label-column", "kind", "--cell", "gru", "--pool", "last").code == 0
     assert json.loads(seqcli("eval", path, "--json").out)["accuracy"] == 1
     refused(seqcli("train", *named, "--label-column", "sort"), 2, "no column 'sort'", "id, what, kind")
+
+
+def test_targets_that_look_like_labels_are_pointed_out(seqcli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("".join(f"word {k}\t{'xy'[k % 2]}\n" for k in range(120)))
+    result = seqcli("train", path, "--hidden", 8, "--steps", 2)
+    assert result.code == 0 and "2 different ones" in result.err and "--task classify" in result.err
+    assert "--task classify" not in seqcli("train", path, "--hidden", 8, "--steps", 2, "--task", "translate").err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""seqcli train: a model from a text, or from pairs of texts."""
+"""seqcli train: a model from a text, from pairs, or from what is labelled."""
 
 import signal
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Texts and directories of .txt files, or a .tsv file of pairs.",
+            help="Texts and directories of .txt files, a .tsv file of pairs, a .conllu file, or (--task) other tables.",
             show_default=False,
         ),
     ] = None,
@@ -48,7 +48,8 @@ def train(
     *,
     options: dict[str, Any],
 ) -> None:
-    """Train a model: [bold]seqcli train corpus.txt[/] a language model, [bold]seqcli train pairs.tsv[/] a translator.
+    """Train a model: [bold]seqcli train corpus.txt[/] a language model, [bold]seqcli train pairs.tsv[/] a translator,
+    [bold]seqcli train sentences.conllu[/] a tagger, [bold]seqcli train --task classify labelled.tsv[/] a classifier.
 
     With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.

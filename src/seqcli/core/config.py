@@ -49,7 +49,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     # fmt: off
-    task: Literal["lm", "translate", "tag", "classify", "embed"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm, .tsv translate, .conllu tag")
+    task: Literal["lm", "translate", "tag", "classify", "embed"] | None = option("Data", "What to learn.", auto="from the file's name: .txt is lm, .tsv translate, .conllu tag, .csv classify")
     files: tuple[str, ...] = option("Data", "Text files and directories of .txt files; .tsv files of pairs or of texts and labels; .conllu files.", ())
     source: str | None = option("Data", "Sources, one a line, of a pair of files.", only="translate")
     target: str | None = option("Data", "Their translations, line by line.", only="translate")

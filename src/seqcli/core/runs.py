@@ -64,8 +64,9 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The evaluation with the lowest validation loss."""
-        return min((p for p in self.points if "val_loss" in p), key=lambda p: float(p["val_loss"]), default=None)
+        """The evaluation that the model was chosen by: that with the lowest loss, or the highest `select`."""
+        figure, sign = ("val_loss", 1) if self.config.select in (None, "loss") else (self.config.select, -1)
+        return min((p for p in self.points if figure in p), key=lambda p: sign * float(p[figure]), default=None)
 
     @property
     def finished_at(self) -> float:

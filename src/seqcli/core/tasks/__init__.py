@@ -41,10 +41,7 @@ def task_of(config: Config) -> str:
         return config.task
     if config.source is not None or config.target is not None:
         return "translate"
-    for name in config.files[:1]:
-        suffix = Path(name).suffix.lower()
-        if suffix == ".tsv":
-            return "translate"
-        if suffix == ".conllu":
-            return "tag"
-    return "lm"
+    if config.text_column is not None or config.label_column is not None:
+        return "classify"
+    suffix = Path(config.files[0]).suffix.lower() if config.files else ""
+    return {".tsv": "translate", ".conllu": "tag", ".csv": "classify"}.get(suffix, "lm")

@@ -34,6 +34,9 @@ class TranslateJob:
         set_threads(config.threads)
         self.device = pick_device(config.device)
         pairs = read_training(config, say)
+        targets = len({target for _, target in pairs})
+        if config.task is None and targets * 50 <= len(pairs):
+            say(f"The targets are {targets} different ones: to learn them as labels of texts, say --task classify.")
         if metadata is not None:
             self.source_tokenizer = tokenizers.from_json(metadata["source_tokenizer"])
             self.tokenizer = tokenizers.from_json(metadata["tokenizer"])
