@@ -40,11 +40,12 @@ class Drawer:
 
     def __init__(self, runs_dir: str) -> None:
         self.runs_dir = runs_dir
-        self.run_dir, self.task = Path(runs_dir), "lm"
+        self.run_dir, self.task, self.select = Path(runs_dir), "lm", "loss"
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             self.run_dir, self.task = event.run_dir, str(event.settings["task"])
+            self.select = str(event.settings["select"] or "loss")
         draw = getattr(self, "on_" + type(event).__name__.lower(), None)
         if draw is not None:
             draw(event)
@@ -101,7 +102,7 @@ class PlainDrawer(Drawer):
         stderr.print(Text(tested(event)))
 
     def on_finished(self, event: Finished) -> None:
-        stderr.print(Text("\n".join(summary(event, self.named, self.task))))
+        stderr.print(Text("\n".join(summary(event, self.named, self.task, self.select))))
 
 
 class LiveDrawer(Drawer):
@@ -158,7 +159,7 @@ class LiveDrawer(Drawer):
 
     def on_finished(self, event: Finished) -> None:
         self.stop()
-        first, *rest = summary(event, self.named, self.task)
+        first, *rest = summary(event, self.named, self.task, self.select)
         stderr.print(Text(first, style="bold"))
         for line in rest:
             stderr.print(Text(line))
@@ -245,10 +246,12 @@ def evaluated(event: Evaluated) -> str:
 TRY = {"lm": "sample", "translate": "translate", "tag": 'tag "some words"', "classify": 'classify "some words"'}
 
 
-def summary(event: Finished, named: str, task: str) -> list[str]:
+def summary(event: Finished, named: str, task: str, select: str) -> list[str]:
     """How it ended and what to type next."""
     best = (
         f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
+        if event.val_loss is not None and select == "loss"
+        else f"best {select} at step {event.best_step}"
         if event.val_loss is not None
         else "no validation"
     )

@@ -110,13 +110,13 @@ def resolve_tags(
     c["select"] = config.select or ("accuracy" if valid else None)
     if bounded and not (c["epochs"] or c["steps"]):
         c["epochs"] = 60.0
-    c["hidden"] = c["hidden"] or 200
+    c["hidden"] = c["hidden"] or 256
     c["embedding_dim"] = c["embedding_dim"] or 100
     c["dropout"] = 0.5 if c["dropout"] is None else c["dropout"]
-    c["word_dropout"] = 0.05 if c["word_dropout"] is None else c["word_dropout"]
+    c["word_dropout"] = 0.3 if c["word_dropout"] is None else c["word_dropout"]
     c["label_smoothing"] = config.label_smoothing or 0.0
     if c["batch_size"] is None and c["batch_tokens"] is None:
-        c["batch_size"] = 32
+        c["batch_size"] = 32 if sentences > 1000 else 16
     c["lr"] = c["lr"] or 0.5 * PEAK[config.optimizer]
     return build(c)
 
@@ -137,6 +137,6 @@ def resolve_labels(
     c["word_dropout"] = (0.1 if c["tokens"] == "word" else 0.0) if c["word_dropout"] is None else c["word_dropout"]
     c["label_smoothing"] = config.label_smoothing or 0.0
     if c["batch_size"] is None and c["batch_tokens"] is None:
-        c["batch_size"] = 64
+        c["batch_size"] = 64 if texts > 4000 else 16
     c["lr"] = c["lr"] or 0.25 * PEAK[config.optimizer]
     return build(c)
