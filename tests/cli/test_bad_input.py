@@ -68,7 +68,7 @@ def test_missing_things(seqcli: Run) -> None:
     refused(seqcli("eval", "none.txt"), 1, "no trained model")
     refused(seqcli("train", "--resume", "ghost"), 1, "no run 'ghost'")
     refused(seqcli("train", "pairs.tsv"), 1, "There is no file pairs.tsv")
-    refused(seqcli("train", "tags.conllu"), 2, "--task lm")
+    refused(seqcli("train", "tags.conllu"), 1, "There is no file tags.conllu")
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_the_mean_of_the_best_few_is_tried(seqcli: Run, pairs: Path) -> None:
     assert result.code == 0 and "The mean of the best weights" in result.err
     losses = [line.split()[3] for line in result.err.splitlines() if "val_loss" in line and line.startswith("step")]
     assert float(losses[-1]) < min(map(float, losses[:-1]))
-    assert not list(Path("runs/pairs-lstm").glob("averaged/*"))
+    assert len(list(Path("runs/pairs-lstm").glob("averaged/*"))) == 4
     assert package.load("pairs-lstm").figures["loss"] == pytest.approx(float(losses[-1]), abs=1e-4)
 
 
@@ -228,3 +228,74 @@ def test_closed_stdout(translator: Path, pairs: Path) -> None:
     command = f'"{sys.executable}" -m seqcli translate "{pairs}" --beam 1 | head -n 1'
     result = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert len(result.stdout.splitlines()) == 1 and "Traceback" not in result.stderr
+
+
+def test_replaced_words_come_without_a_map(seqcli: Run, pairs: Path) -> None:
+    assert seqcli("train", pairs, *SMALL, "--tokens", "word", "--run", "words").code == 0
+    result = seqcli("translate", "--text", "eins qqq", "--replace-unknown", "--n-best", 2)
+    assert result.code == 0 and len(result.out.strip().split("\n")) == 2
+    assert "attention" not in json.loads(seqcli("translate", "--text", "eins", "--replace-unknown", "--json").out)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--length-norm", "foo"), "--length-norm"),
+        (("--top-k", 5), "--temperature"),
+        (("--temperature", 0, "--n-best", 3), "--temperature 0"),
+        (("--temperature", "inf"), "temperature"),
+        (("--length-penalty", 400), "length-penalty"),
+        (("--max-ratio", "inf"), "max-ratio"),
+        (("--threads", 99999999999), "threads"),
+    ],
+)
+def test_options_that_cannot_be(seqcli: Run, translator: Path, options: tuple[Any, ...], word: str) -> None:
+    result = seqcli("translate", "--text", "eins", *options)
+    assert result.code == 2 and word in result.err and "Traceback" not in result.err
+
+
+def test_nothing_left_to_write_ends_a_translation(seqcli: Run, translator: Path) -> None:
+    for beam in (1, 5):
+        result = seqcli(
+            "translate", "--text", "eins zwei", "--no-repeat-ngram", 1, "--min-length", 150, "--max-length", 160,
+            "--beam", beam, "--json",
+        )  # fmt: skip
+        assert result.code == 0 and json.loads(result.out)["score"] < 0
+
+
+def test_drawn_translations_do_not_depend_on_how_a_stream_is_cut(seqcli: Run, translator: Path, feed: Feed) -> None:
+    model = package.load("small")
+    assert isinstance(model, Translator)
+    texts = ["eins", "zwei drei", "vier rot blau"]
+    whole = [t.text for t in model.translate(texts, temperature=1.0, seed=5)]
+    parts = [model.translate([text], temperature=1.0, seed=5, first=k)[0].text for k, text in enumerate(texts)]
+    assert whole == parts
+    feed("\ufeffeins\nzwei drei\nvier rot blau\n".encode())
+    result = seqcli("translate", "--temperature", 1, "--seed", 5)
+    assert result.out.split("\n")[:-1] == [" ".join(text.splitlines()) for text in whole] and "feff" not in result.err
+
+
+def test_bad_lines_of_a_measured_file_can_be_passed_over(seqcli: Run, translator: Path, pairs: Path) -> None:
+    pairs.write_text("eins\tone\nzwei\n")
+    assert seqcli("eval", pairs).code == 1
+    result = seqcli("eval", pairs, "--skip-bad-lines", "--json")
+    assert result.code == 0 and json.loads(result.out)["sentences"] == 1 and "1 bad line of" in result.err
+
+
+def test_what_a_training_needs_is_looked_at_before_it(seqcli: Run, pairs: Path) -> None:
+    for options, code, word in (
+        (("--test", "nosuch.tsv"), 1, "nosuch.tsv"),
+        (("--select", "f1"), 2, "--select f1"),
+        (("--average", 3, "--valid-split", 0), 2, "--average"),
+        (("--batch-size", 8, "--batch-tokens", 50), 2, "not both"),
+        (("--crf",), 2, "--crf is for --task tag"),
+    ):
+        result = seqcli("train", pairs, "--steps", 2, *options)
+        assert result.code == code and word in result.err and not Path("runs").exists(), result.err
+
+
+def test_closed_streams(pairs: Path, translator: Path) -> None:
+    for ends in ("<&-", ">&-"):
+        command = f"{sys.executable} -m seqcli translate --text eins {ends}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -18,7 +19,10 @@ stdout = Console(highlight=False)
 
 
 def use_utf8() -> None:
-    """UTF-8 on all streams, whatever the locale; lone surrogates are shown as '?'."""
+    """UTF-8 on all streams, whatever the locale; lone surrogates are shown as '?'. A closed stream is an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
@@ -64,7 +68,7 @@ def errors_mapped() -> Iterator[None]:
     except SeqcliError as error:
         fail(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         stderr.print()
         sys.exit(130)
     except BrokenPipeError:

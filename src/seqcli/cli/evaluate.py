@@ -56,6 +56,9 @@ def evaluate(
             show_default="the newest run for such a file",
         ),
     ] = None,
+    skip_bad_lines: Annotated[
+        bool, typer.Option("--skip-bad-lines", help="Pass over lines that are not as they should be, and count them.")
+    ] = False,
     beam: Annotated[int, typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.")] = 5,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
@@ -76,7 +79,9 @@ def evaluate(
         path = (runs.newest(runs_dir, *kinds) if name is None else None) or runs.find(name, runs_dir)
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
-        options = {"beam": beam} if model.config.task == "translate" else {}
+        options: dict[str, Any] = {"beam": beam} if model.config.task == "translate" else {}
+        if model.config.task in ("translate", "classify"):
+            options["skip_bad_lines"] = skip_bad_lines
         found[label] = model.evaluate(file, say=say, **options)
         if model.config.loss == "mse":
             say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
@@ -109,13 +114,14 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
             print("\t".join([label, *(str(figures.get(key, "")) for key in shown)]))
         return
     of_labels = any("labels" in figures for figures in found.values())
-    table = Table(box=None, header_style="dim")
-    table.add_column("run")
-    shown = [key for key in shown if key != "signature"]
+    table = Table(box=None, header_style="bold")
+    table.add_column("", style="dim")
+    for label in found:
+        table.add_column(Text(label), justify="right", overflow="fold")
     for key in shown:
-        table.add_column(OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0], justify="right")
-    for label, figures in found.items():
-        table.add_row(label, *(NAMES[key][1].format(figures[key]) if key in figures else "-" for key in shown))
+        if key != "signature":
+            name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
+            table.add_row(name, *(NAMES[key][1].format(f[key]) if key in f else "-" for f in found.values()))
     console.stdout.print(table)
 
 

@@ -15,38 +15,45 @@ def each_line(show: Show, fail: Callable[[str], None]) -> None:
 
     A line that is not UTF-8 goes to `fail`, with what is wrong with it; the others go on.
     """
+    first = True
     for lines in arriving_lines(sys.stdin.fileno()):
         good: list[str] = []
         for line in lines:
             try:
-                good.append(line.decode("utf-8").rstrip("\r"))
+                good.append(line.decode("utf-8-sig" if first else "utf-8").rstrip("\r"))
             except UnicodeDecodeError as error:
                 show(good)
                 good = []
                 fail(f"is not UTF-8 (its byte {error.start + 1})")
+            first = False
         show(good)
 
 
 def arriving_lines(fd: int) -> Iterator[Sequence[bytes]]:
     """The lines of a stream as they come in, some at a time, without their ends."""
-    held = b""
+    held: list[bytes] = []  # parts of a line that has not ended
     while data := os.read(fd, 1 << 16):
-        *lines, held = (held + data).split(b"\n")
+        first, *lines = data.split(b"\n")
+        held.append(first)
         if lines:
-            yield lines
-    if held:
-        yield [held]
+            yield [b"".join(held), *lines[:-1]]
+            held = [lines[-1]]
+    if rest := b"".join(held):
+        yield [rest]
 
 
 def converse(show: Show) -> None:
     """A prompt on the terminal, with history; Ctrl-D ends it."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its history and editing
+    person = console.stdout_is_terminal()
     console.notice("Type a line and Enter; Ctrl-D ends.")
     while True:
         try:
-            line = input("> ")
+            if not person:
+                console.stderr.print("> ", end="")  # input() would write it among the results
+            line = input("> " if person else "")
         except EOFError:
-            print()
+            console.stderr.print()
             return
         show([console.typed(line)])

@@ -20,7 +20,7 @@ Seed = Annotated[
     typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the random choices.", show_default="another each time"),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="Processor threads (0: all cores).")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor threads (0: all cores).")]
 
 
 def with_config_options(command: Callable[..., None]) -> Callable[..., None]:

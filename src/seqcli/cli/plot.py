@@ -112,6 +112,8 @@ def losses_of(path: Path) -> Losses:
 
 def attention_of(model: Translator, text: str, name: str) -> Attention:
     """Where the model looks while it translates. Raises ConfigError when it has no attention or says nothing."""
+    if not text.strip():
+        raise ConfigError("There is nothing to draw: --text is empty.")
     (made,) = model.translate([text], attention=True)
     if made.attention is None:
         raise ConfigError(f"{name} was trained without attention, so there is none to draw. Train one with attention.")

@@ -1,5 +1,6 @@
 """seqcli translate: texts through an encoder-decoder."""
 
+import shlex
 import sys
 from collections.abc import Iterable
 from itertools import islice
@@ -43,15 +44,26 @@ def translate(
         int, typer.Option("--n-best", min=1, rich_help_panel=PANEL, help="Translations to print, with their scores.")
     ] = 1,
     length_penalty: Annotated[
-        float, typer.Option("--length-penalty", min=0.0, rich_help_panel=PANEL, help="Exponent of the normalization.")
+        float,
+        typer.Option(
+            "--length-penalty", min=0.0, max=10.0, rich_help_panel=PANEL, help="Exponent a of the length norm."
+        ),
     ] = 1.0,
-    normalize: Annotated[
-        str, typer.Option("--normalize", rich_help_panel=PANEL, help="Scores by length: mean, wu or none.")
+    length_norm: Annotated[
+        str,
+        typer.Option(
+            "--length-norm",
+            rich_help_panel=PANEL,
+            help="What log p is divided by: mean, length^a; wu, ((5 + length) / 6)^a; none.",
+        ),
     ] = "mean",
     coverage_penalty: Annotated[
         float,
         typer.Option(
-            "--coverage-penalty", min=0.0, rich_help_panel=PANEL, help="Weight of source words never looked at."
+            "--coverage-penalty",
+            min=0.0,
+            rich_help_panel=PANEL,
+            help="The cost of words left unlooked at (Wu 2016).",
         ),
     ] = 0.0,
     no_repeat_ngram: Annotated[
@@ -75,6 +87,7 @@ def translate(
         typer.Option(
             "--max-ratio",
             min=0.0,
+            max=1000.0,
             rich_help_panel=PANEL,
             help="Tokens to write at most for each source token.",
             show_default="any",
@@ -85,6 +98,7 @@ def translate(
         typer.Option(
             "--temperature",
             min=0.0,
+            max=100.0,
             rich_help_panel=PANEL,
             help="Draw translations instead of searching.",
             show_default="search",
@@ -132,13 +146,13 @@ def translate(
     if n_best > beam and temperature is None:
         raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
     if run is None and runs.newest(runs_dir, "translate") is None:
-        train_first(file, runs_dir, sure=train)
+        train_first(file, runs_dir, sure=train, quiet=quiet, json=json, device=device, threads=threads)
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="translate")
     options: dict[str, Any] = {
         "beam": beam,
         "n_best": n_best,
         "length_penalty": length_penalty,
-        "normalize": normalize,
+        "length_norm": length_norm,
         "coverage_penalty": coverage_penalty,
         "no_repeat_ngram": no_repeat_ngram,
         "min_length": min_length,
@@ -157,9 +171,9 @@ def translate(
     elif file is not None:
         translate_pairs(model, file, options, out)
     elif sys.stdin.isatty():
-        converse(lambda lines: out.show(model.translate(lines, **options)))
+        converse(lambda lines: out.show(model.translate(lines, first=out.line, **options)))
     else:
-        each_line(lambda lines: out.show(model.translate(lines, **options)), out.fail)
+        each_line(lambda lines: out.show(model.translate(lines, first=out.line, **options)), out.fail)
         if out.failed:
             raise SystemExit(1)
 
@@ -194,9 +208,9 @@ class Printer:
                 )
             elif self._n_best > 1:
                 for candidate in t.candidates:
-                    print(f"{self.line}\t{candidate.score:.4f}\t{candidate.text}")
+                    print(f"{self.line}\t{candidate.score:.4f}\t{one_line(candidate.text)}")
             else:
-                print(t.text)
+                print(one_line(t.text))
             if t.attention and not self._json:
                 from seqcli.cli import heatmap
 
@@ -216,6 +230,11 @@ class Printer:
             print()
 
 
+def one_line(text: str) -> str:
+    """The text with spaces for line ends, which a model of bytes may write: one line in is one line out."""
+    return " ".join(text.splitlines())
+
+
 def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out: Printer) -> None:
     """The first column of a file, and its figures against the second one on stderr."""
     import time
@@ -227,7 +246,7 @@ def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out
     start = time.perf_counter()
     rest = iter(pairs)
     while part := [source for source, _ in islice(rest, AT_ONCE)]:
-        found = model.translate(part, **options)
+        found = model.translate(part, first=out.line, **options)
         ours += [t.text for t in found]
         out.show(found)
     seconds = time.perf_counter() - start
@@ -242,15 +261,17 @@ def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out
     console.notice(figures["signature"])
 
 
-def train_first(file: str | None, runs_dir: str, *, sure: bool) -> None:
+def train_first(
+    file: str | None, runs_dir: str, *, sure: bool, quiet: bool, json: bool, device: str, threads: int
+) -> None:
     """There is no model: train one on FILE, when the user wants to. Raises CheckpointError with what to type else."""
-    named = file or "pairs.tsv"
+    named = shlex.quote(file or "pairs.tsv") + ("" if file is None or file.endswith(".tsv") else " --task translate")
     where = "" if runs_dir == "runs" else f" --runs-dir {runs_dir}"
     command = f"seqcli train {named}{where}"
     missing = f"There is no trained translation model in {runs_dir}/ yet. Train one first: {command}"
     if file is None:
         raise CheckpointError(missing)
-    if not Path(file).is_file():
+    if not Path(file).exists():
         raise ConfigError(f"There is no file {file}.")
     if not sure:
         if not (sys.stdin.isatty() and console.on_terminal()):
@@ -259,6 +280,8 @@ def train_first(file: str | None, runs_dir: str, *, sure: bool) -> None:
         if not typer.confirm(f"Train one on {file} first (about three minutes)?", default=True, err=True):
             raise CheckpointError(f"Nothing to translate with. Train when you like: {command}")
     from seqcli.cli.train import run_training
-    from seqcli.core.config import Config
+    from seqcli.core.config import build
 
-    run_training(runs.train(Config(files=(file,), task="translate"), runs_dir=runs_dir), runs_dir=runs_dir)
+    config = build({"files": (file,), "task": "translate", "device": device, "threads": threads})
+    say = (lambda text: None) if quiet or json else console.notice
+    run_training(runs.train(config, runs_dir=runs_dir, say=say), runs_dir=runs_dir, quiet=quiet or json)

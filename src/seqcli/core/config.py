@@ -72,11 +72,11 @@ class Config(BaseModel):
     vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate")
 
     cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm")
-    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget")
+    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 for classify")
     layers: Positive = option("Model", "Layers in the stack.", 1)
     bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder")
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
-    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="128, up to 256 for large vocabularies, hidden with --tie")
+    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by task and vocabulary; as --hidden with --tie")
     tie: bool | None = option("Model", "Share the embedding with the output layer.", auto="for translate")
     dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data")
     loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy", only="lm")
@@ -85,7 +85,7 @@ class Config(BaseModel):
     input_feeding: bool = option("Translation", "Feed each step's attentional vector to the next one; slower.", False, only="translate")
     context: Literal["first", "every-step"] = option("Translation", "Where the encoder's last state goes: the decoder's first state, or every step too.", "first", only="translate")
     reverse_source: bool = option("Translation", "Read the source from its end.", False, only="translate")
-    teacher_forcing: Annotated[float, Field(ge=0, le=1)] = option("Translation", "Part of the decoder's inputs that is the reference, at the end of training; the rest are its own predictions.", 1.0, only="translate")
+    teacher_forcing: Annotated[float, Field(ge=0, le=1)] = option("Translation", "Part of the decoder's inputs that is the reference, towards the end of training; the rest are its own predictions.", 1.0, only="translate")
     teacher_forcing_schedule: Literal["linear", "sigmoid", "constant"] = option("Translation", "How that part falls from 1.", "linear", only="translate")
     max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens; read texts to be labelled only so far.", auto="100 for translate, 400 for classify; 400 and 1000 for char and byte", only="translate classify")
 
@@ -101,14 +101,14 @@ class Config(BaseModel):
     negatives: Annotated[int, Field(ge=0)] | None = option("Vectors", "Negative samples a word; 0 is the full softmax.", auto="5; 0 for a vocabulary of less than 100 words", only="embed")
     subsample: Annotated[float, Field(ge=0)] = option("Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3, only="embed")
 
-    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, at most 12 for a small text and 30 for a large one")
+    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears: 12 to 60")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
     minutes: Annotated[float, Field(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
     select: Literal["loss", "bleu", "chrf", "exact", "accuracy", "f1"] | None = option("Budget", "The validation figure that the best model is chosen by: bleu, chrf, exact for translate; accuracy, f1 for tag and classify.", auto="accuracy for tag and classify, else the loss", only="translate tag classify")
     patience: Annotated[int, Field(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
 
     batch_size: Positive | None = option("Optimization", "Sequences trained side by side.", auto="by task, data and budget")
-    batch_tokens: Positive | None = option("Optimization", "Tokens in a batch, instead of --batch-size.", auto="by the data", only="translate tag classify")
+    batch_tokens: Positive | None = option("Optimization", "Tokens in a batch, instead of --batch-size.", auto="1000 for translate", only="translate tag classify")
     window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line.", auto="64; 256 with --unit line")
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon")
     lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer")
@@ -129,7 +129,7 @@ class Config(BaseModel):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("Machine", "Arithmetic of the products; parameters stay fp32.", "auto")
-    threads: Annotated[int, Field(ge=0)] = option("Machine", "Processor threads (0: all cores).", 0)
+    threads: Annotated[int, Field(ge=0, le=1024)] = option("Machine", "Processor threads (0: all cores).", 0)
     # fmt: on
 
     def with_(self, **changes: Any) -> "Config":
@@ -202,6 +202,8 @@ def check_task(config: Config, task: str) -> None:
         for name, field in Config.model_fields.items()
         if task not in tasks_of(field) and getattr(config, name) != field.default
     ]
+    if config.batch_size and config.batch_tokens:
+        wrong.append("Give --batch-size or --batch-tokens, not both: each says how large a batch is.")
     if config.select and config.select not in SELECTS.get(task, (config.select,)):
         wrong.append(f"--select {config.select} is not for {task}, but one of {', '.join(SELECTS[task])}.")
     if wrong:

@@ -223,6 +223,7 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
 
 
 def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
+    from seqcli.core.data.readers import find_files
     from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
@@ -231,6 +232,8 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     found = newest_checkpoint(place) if resume else None
     task = task_of(config)
     check_task(config, task)
+    if config.test is not None:
+        find_files([config.test])  # before the training, not after it
     job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
     loop = Loop(job, place)
     if found is not None:

@@ -71,7 +71,7 @@ def search(model: Table, limit: list[int], **options: Any) -> list[list[Hypothes
 
 def greedy(model: Table, limit: list[int], **options: Any) -> list[list[Hypothesis]]:
     o = SearchOptions(**options)
-    return sample(model, model.start(), torch.tensor(limit), o, Filters(temperature=0.0), torch.Generator())
+    return sample(model, model.start(), torch.tensor(limit), o, Filters(temperature=0.0), range(len(limit)))
 
 
 def by_hand() -> Table:
@@ -190,7 +190,7 @@ def repeats(ids: list[int], n: int) -> bool:
 def test_sampling_follows_the_distribution() -> None:
     model = by_hand()
     options = SearchOptions(n_best=4000, normalize="none")
-    (found,) = sample(model, model.start(), torch.tensor([2]), options, Filters(), torch.Generator().manual_seed(1))
+    (found,) = sample(model, model.start(), torch.tensor([2]), options, Filters(), [1])
     part = {tuple(ids): sum(h.ids == ids for h in found) / 4000 for ids in ([4], [5], [4, 5], [4, 4], [5, 4])}
     # with two tokens at most, <eos> comes after the second with probability 1
     wanted = {(4,): 0.24, (5,): 0.36, (4, 5): 0.18, (4, 4): 0.18, (5, 4): 0.04}
@@ -206,7 +206,7 @@ def test_draws_for_a_sentence_do_not_depend_on_its_batch() -> None:
     def draw(sentences: Tensor) -> list[list[Hypothesis]]:
         model = Table(sentences)
         limit = torch.full((len(sentences),), 6)
-        return sample(model, model.start(), limit, options, Filters(), torch.Generator().manual_seed(4))
+        return sample(model, model.start(), limit, options, Filters(), range(4, 4 + len(sentences)))
 
     assert draw(table)[:2] == draw(table[:2])
 

@@ -108,3 +108,10 @@ def test_registry() -> None:
     assert choices_of(Config.model_fields["tokens"]) == tuple(TOKENIZERS)
     with pytest.raises(ConfigError, match="char, byte, word, bpe"):
         tokenizers.tokenizer_class("wordd")
+
+
+def test_lines_and_texts_have_the_same_subwords() -> None:
+    """Also where Python knows more line ends than a text has."""
+    tokenizer = tokenizers.train("bpe", ["the cat\x1csat on\u2028the mat\x85 " * 40], vocab_size=300)
+    for text in ("a\x1c--b", "the\u2028cat", "sat\x85on", "the\ncat\n", "\n", ""):
+        assert tokenizer.encode(text).tolist() == tokenizer.encode_lines([text])[0].tolist()

@@ -1,7 +1,7 @@
 """Text files as blocks of text: found, checked, decoded, in constant memory."""
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +41,14 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     if all(path.stat().st_size == 0 for path in found):
         raise DataError(f"{found[0]} is empty; give it some text.")
     return found
+
+
+def find_files(files: Sequence[str | Path]) -> list[Path]:
+    """The files named, of pairs or of what is labelled. Raises DataError for what is missing, empty or a directory."""
+    for name in files:
+        if Path(name).is_dir():
+            raise DataError(f"{name} is a directory; give the files in it.")
+    return find_texts(files)
 
 
 def read_blocks(
@@ -123,7 +131,7 @@ def _decode(block: bytes, path: Path, offset: int, line: int, invalid: Invalid) 
             at = line + block.count(b"\n", 0, error.start)
             raise DataError(
                 f"{path}, line {at}: byte {offset + error.start} (0x{block[error.start]:02x}) is not UTF-8. "
-                "Save the file as UTF-8, or read such bytes as U+FFFD with --invalid-utf8 replace."
+                "Save the file as UTF-8, or train with --invalid-utf8 replace, which reads such bytes as U+FFFD."
             ) from None
         text = block.decode("utf-8", "replace")
     if invalid == "error" and "\0" in text:

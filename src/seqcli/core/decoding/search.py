@@ -6,6 +6,7 @@ Shapes: B sentences, K hypotheses each, V vocabulary. A hypothesis y of n tokens
     coverage = b sum_s log(min(sum_t a_ts, 1)) over the real source tokens    (Wu 2016, equation 14)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -66,16 +67,16 @@ class Hypothesis:
 
 
 def sample(
-    scorer: Scorer, state: Any, limit: Tensor, options: SearchOptions, filters: Filters, generator: torch.Generator
+    scorer: Scorer, state: Any, limit: Tensor, options: SearchOptions, filters: Filters, seeds: Sequence[int]
 ) -> list[list[Hypothesis]]:
     """`n_best` sequences a sentence, drawn by `filters`, best first; temperature 0 is greedy and gives one.
 
-    limit (B,) is the number of tokens to write at most. Each sentence has a generator of its own, seeded by the next
-    number of `generator`: what is drawn for it does not depend on the others in the batch.
+    limit (B,) is the number of tokens to write at most. Each sentence has a generator of its own, with its own seed:
+    what is drawn for it does not depend on the others in the batch.
     """
     B, K, device = len(limit), 1 if filters.temperature == 0 else options.n_best, limit.device
     sentences = torch.arange(B, device=device)  # which sentence each row of the batch is
-    own = [torch.Generator().manual_seed(n) for n in torch.randint(2**62, (B,), generator=generator).tolist()]
+    own = [torch.Generator().manual_seed(seed) for seed in seeds]
     if K > 1:
         state = scorer.select(state, sentences, limit.new_zeros(B, K))
     written = limit.new_full((B, K, int(limit.max()) + 1), options.eos)
@@ -89,7 +90,7 @@ def sample(
         if filters == GREEDY:
             chosen, _, tokens = likeliest(p, torch.zeros_like(p[..., 0], dtype=torch.float32), 1)
         else:
-            noise = torch.cat([gumbel_noise(K, V, own[k]) for k in sentences.tolist()]).to(device)
+            noise = torch.cat([gumbel_noise(K, V, own[k]) for k in sentences.tolist()]).float().to(device)
             seen = _seen(past, V).flatten(0, 1) if filters.repetition_penalty != 1 else None
             tokens = draw(scores.flatten(0, 1), filters, noise, seen).view(-1, K)
             chosen = p.gather(2, tokens[..., None])[..., 0].float().log()
@@ -208,6 +209,7 @@ def _coverage(scorer: Scorer, state: Any, o: SearchOptions) -> Tensor | None:
 
 def _allowed(scores: Tensor, past: Tensor, t: int, last: Tensor, o: SearchOptions) -> Tensor:
     """Scores (B, K, V) of the token number t without what must not come: -inf there. last (B,): <eos> must come."""
+    end = scores[..., o.eos].clone()
     for id in o.forbidden:
         scores[..., id] = -torch.inf
     if t < o.min_length:
@@ -222,6 +224,9 @@ def _allowed(scores: Tensor, past: Tensor, t: int, last: Tensor, o: SearchOption
         eos = scores[..., o.eos].clone()
         scores[last] = -torch.inf
         scores[..., o.eos] = eos
+    if n or o.min_length:  # where nothing is allowed, the end is
+        dead = scores.amax(2) == -torch.inf
+        scores[..., o.eos] = torch.where(dead, end, scores[..., o.eos])
     return scores
 
 

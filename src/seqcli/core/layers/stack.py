@@ -70,7 +70,10 @@ class Stack(nn.Module):
         return x, after
 
     def step(self, x: Tensor, state: Sequence[State]) -> tuple[Tensor, list[State]]:
-        """One step of a stack of one direction: x (B, I), one state a layer -> output (B, H), states."""
+        """One step of a stack of one direction: x (B, I), one state a layer -> output (B, H), states.
+
+        Dropout between layers is drawn anew at every step here, where the steps are not known beforehand.
+        """
         after: list[State] = []
         for layer, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
             if layer:

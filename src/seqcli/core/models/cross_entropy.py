@@ -19,7 +19,8 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Mean of -log softmax(W x + b)[target]. x (N, H), weight (V, H), bias (V,), targets (N,) -> scalar.
 
-    Label smoothing by e (Szegedy 2016) compares with 1 - e for the target plus e / V for every token.
+    A target whose probability is below 1e-37 counts as that: 85 nats. Label smoothing by e (Szegedy 2016) compares with
+    1 - e for the target plus e / V for every token.
     """
     loss: Tensor = apply(_LinearCrossEntropy, x, weight, bias, targets, label_smoothing, product_dtype(x))
     return loss

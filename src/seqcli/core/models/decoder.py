@@ -27,14 +27,13 @@ class Decoder:
 
     def start(self, source: Source) -> DecoderState:
         """The state before the first token, with one hypothesis a sentence."""
-        cells = [type(state)(*state) for state in source.state]
         batch = len(source.context)
         feed = source.context.new_zeros(batch, self.model.width) if self.model.input_feeding else None
         covered = None
         if self._covers and source.memory is not None:
             mask = source.memory.mask[:, None]  # (B, 1, S)
             covered = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.nan)
-        return DecoderState(source, cells, feed, covered)
+        return DecoderState(source, source.state, feed, covered)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """tokens (B, K) -> scores (B, K, V), and the state after."""

@@ -13,16 +13,16 @@ from torch.nn import functional as F
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
-from seqcli.core.data import find_texts
 from seqcli.core.data.labelled import Labelled, LabelReader
 from seqcli.core.data.ragged import Lines, rows_in_order
+from seqcli.core.data.readers import find_files
 from seqcli.core.metrics import labels as metrics
 from seqcli.core.models.classifier import RecurrentClassifier, build_classifier
 from seqcli.core.models.start import load_weights
 from seqcli.core.tasks.tagger import confused
 from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
-from seqcli.core.training.device import autocast, pick_device, pick_precision, set_threads
+from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
@@ -64,13 +64,14 @@ class Classifier:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Classifier":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
+        where = pick_device(device)
         try:
             meta = stored.metadata
             config, labels = build(meta["config"]), list(meta["labels"])
             tokenizer = tokenizers.from_json(meta["tokenizer"])
             model = build_classifier(config, tokenizer.vocab_size, len(labels))
             load_weights(model, stored.tensors)
-            model = model.to(pick_device(device)).eval()
+            model = model.to(where).eval()
             return cls(model, tokenizer, labels, config, float(meta["temperature"]), meta.get("figures"))
         except (KeyError, ConfigError) as error:
             raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
@@ -84,7 +85,9 @@ class Classifier:
             )
         ids = self.tokenizer.encode_lines(texts)
         longest = self.config.max_length or 10**9
-        scores, weights = predict(self.model, Lines.of([line[:longest] for line in ids]))
+        scores, weights = predict(
+            self.model, Lines.of([line[:longest] for line in ids]), precision=self.config.precision
+        )
         made = []
         for row, text in enumerate(texts):
             p = (scores[row] / self.temperature).softmax(0).tolist()
@@ -102,23 +105,28 @@ class Classifier:
             )
         return made
 
-    def read(self, path: str | Path) -> list[Labelled]:
+    def read(self, path: str | Path, *, skip_bad_lines: bool = False, say: Say = lambda text: None) -> list[Labelled]:
         """The labelled texts of a file. Raises DataError when it has none, or a line that is wrong."""
         c = self.config
-        found = list(LabelReader(c.text_column, c.label_column, invalid=c.invalid_utf8).read(find_texts([path])))
+        reader = LabelReader(c.text_column, c.label_column, skip_bad_lines, c.invalid_utf8)
+        found = list(reader.read(find_files([path])))
+        if reader.skipped:
+            say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} of {path} passed over.")
         if not found:
             raise DataError(f"There is no labelled text in {path}.")
         return found
 
-    def evaluate(self, path: str | Path, *, say: Say = lambda text: None) -> dict[str, Any]:
+    def evaluate(
+        self, path: str | Path, *, say: Say = lambda text: None, skip_bad_lines: bool = False
+    ) -> dict[str, Any]:
         """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
-        texts = self.read(path)
+        texts = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
         if unseen := unseen_labels(texts, self.labels):
             say(unseen)
         start = time.perf_counter()
         longest = self.config.max_length or 10**9
         lines = Lines.of([line[:longest] for line in self.tokenizer.encode_lines([t.text for t in texts])])
-        scores, _ = predict(self.model, lines)
+        scores, _ = predict(self.model, lines, precision=self.config.precision)
         seconds = time.perf_counter() - start
         return {
             **figures(scores / self.temperature, [t.label for t in texts], self.labels),
@@ -128,13 +136,13 @@ class Classifier:
 
 
 @torch.no_grad()
-def predict(model: RecurrentClassifier, lines: Lines) -> tuple[Tensor, list[Tensor] | None]:
+def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto") -> tuple[Tensor, list[Tensor] | None]:
     """Scores of all texts (n, K), and what attention pooling gave each of their tokens."""
     device = next(model.parameters()).device
     scores: list[Tensor] = [torch.empty(0)] * len(lines)
     weights: list[Tensor] = [torch.empty(0)] * len(lines)
     attended = False
-    with autocast(pick_precision("auto", device), device):
+    with autocast(inference_precision(precision, device), device):
         for rows in rows_in_order(lines.lengths, TOKENS_AT_ONCE):
             ids, mask = lines.padded(rows)
             found, looked = model(ids.to(device), mask.to(device))

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config
-from seqcli.core.data import find_texts
 from seqcli.core.data.labelled import Labelled, LabelReader, stratified
 from seqcli.core.data.pairs import blocks
 from seqcli.core.data.ragged import Lines, RowBatches
+from seqcli.core.data.readers import find_files
 from seqcli.core.models.classifier import build_classifier
 from seqcli.core.tasks.auto import resolve_labels, tokenizer_options
 from seqcli.core.tasks.classifier import best_temperature, figures, predict, unseen_labels
@@ -83,7 +83,7 @@ class ClassifyJob:
     def evaluate(self) -> dict[str, float] | None:
         if not self._valid:
             return None
-        scores, _ = predict(self.model, self._valid_lines)
+        scores, _ = predict(self.model, self._valid_lines, precision=self.config.precision)
         wanted = torch.tensor([self._number.get(label, -1) for label in self._valid])
         known = wanted >= 0
         self.temperature = best_temperature(scores[known], wanted[known]) if bool(known.any()) else 1.0
@@ -109,7 +109,7 @@ def read_data(config: Config, say: Say) -> tuple[list[Labelled], list[Labelled]]
 
     def read(files: Sequence[str]) -> list[Labelled]:
         reader = LabelReader(config.text_column, config.label_column, config.skip_bad_lines, config.invalid_utf8)
-        found = list(reader.read(find_texts(files)))
+        found = list(reader.read(find_files(files)))
         if reader.skipped:
             say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} passed over.")
         if not found:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config
-from seqcli.core.data import find_texts
 from seqcli.core.data.ragged import RowBatches
+from seqcli.core.data.readers import find_files
 from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.models.tagger import build_tagger
 from seqcli.core.tasks.auto import resolve_tags, tokenizer_options
@@ -85,7 +85,7 @@ class TagJob:
     def evaluate(self) -> dict[str, float] | None:
         if not self._valid:
             return None
-        ours, loss = predict(self.model, self._valid_data, self._valid_tags)
+        ours, loss = predict(self.model, self._valid_data, self._valid_tags, precision=self.config.precision)
         found = figures([[self.tags[k] for k in row] for row in ours], self._valid, self._valid_data)
         return {"loss": loss} | {name: value for name, value in found.items() if isinstance(value, float)}
 
@@ -120,7 +120,7 @@ def read_data(config: Config, say: Say) -> tuple[list[Sentence], list[Sentence]]
     """Sentences to train and to validate on. Raises DataError for what cannot be trained on."""
 
     def read(files: Sequence[str]) -> list[Sentence]:
-        return list(read_sentences(find_texts(files), config.column, config.invalid_utf8))
+        return list(read_sentences(find_files(files), config.column, config.invalid_utf8))
 
     found = read(config.files)
     if not found:
@@ -135,10 +135,11 @@ def read_data(config: Config, say: Say) -> tuple[list[Sentence], list[Sentence]]
             say("There are too few sentences to keep some for validation: all are trained on.")
         order = np.random.default_rng(config.seed).permutation(len(found))
         valid = [found[k] for k in order[:count]]
-        found = [found[k] for k in np.sort(order[count:])]
-    if config.valid_tokens:
+    if config.valid_tokens and valid:
         some = int(np.searchsorted(np.cumsum([len(s.words) for s in valid]), config.valid_tokens, side="right"))
         valid = valid[: max(1, some)]
+    if config.valid is None:
+        found = [found[k] for k in np.sort(order[len(valid) :])]
     return found, valid
 
 

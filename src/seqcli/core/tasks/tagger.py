@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
-from seqcli.core.data import find_texts
 from seqcli.core.data.ragged import Ragged, rows_in_order
+from seqcli.core.data.readers import find_files
 from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.metrics import labels as metrics
 from seqcli.core.models.start import load_weights
@@ -21,7 +21,7 @@ from seqcli.core.models.tagger import RecurrentTagger, build_tagger
 from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
-from seqcli.core.training.device import autocast, pick_device, pick_precision, set_threads
+from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
@@ -57,6 +57,7 @@ class Tagger:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Tagger":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
+        where = pick_device(device)
         try:
             meta = stored.metadata
             config = build(meta["config"])
@@ -64,7 +65,7 @@ class Tagger:
             assert isinstance(words, WordTokenizer)
             model = build_tagger(config, words.vocab_size, characters.vocab_size, len(meta["tags"]))
             load_weights(model, stored.tensors)
-            model = model.to(pick_device(device)).eval()
+            model = model.to(where).eval()
             return cls(model, words, characters, meta["tags"], config, meta.get("figures"))
         except (KeyError, AssertionError, ConfigError) as error:
             raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
@@ -78,7 +79,7 @@ class Tagger:
     def tag_words(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
         """The tags of sentences that are words already."""
         data = SentenceSet.of(sentences, self.words, self.characters)
-        found, _ = predict(self.model, data)
+        found, _ = predict(self.model, data, precision=self.config.precision)
         unknown = data.words == UNK
         return [
             Tagged(list(words), [self.tags[k] for k in found[row]], unknown[data.rows[row]].tolist())
@@ -106,7 +107,7 @@ class Tagger:
 
     def read(self, path: str | Path) -> list[Sentence]:
         """The tagged sentences of a file. Raises DataError when it has none, or a line that is wrong."""
-        found = list(read_sentences(find_texts([path]), self.config.column, self.config.invalid_utf8))
+        found = list(read_sentences(find_files([path]), self.config.column, self.config.invalid_utf8))
         if not found:
             raise DataError(f"There is no tagged sentence in {path}.")
         return found
@@ -118,7 +119,7 @@ class Tagger:
         data = SentenceSet.of([s.words for s in sentences], self.words, self.characters)
         if unseen := unseen_tags(sentences, self.tags):
             say(unseen)
-        ours, loss = predict(self.model, data, tag_ids(sentences, self.tags))
+        ours, loss = predict(self.model, data, tag_ids(sentences, self.tags), precision=self.config.precision)
         seconds = time.perf_counter() - start
         given = [[self.tags[k] for k in row] for row in ours]
         return {
@@ -131,13 +132,13 @@ class Tagger:
 
 @torch.no_grad()
 def predict(
-    model: RecurrentTagger, data: SentenceSet, tags: Ragged | None = None
+    model: RecurrentTagger, data: SentenceSet, tags: Ragged | None = None, *, precision: str = "auto"
 ) -> tuple[list[NDArray[np.int64]], float]:
     """The likeliest tags of every sentence, and the loss of the right ones (nats a word) where these are given."""
     device = next(model.parameters()).device
     found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(data)
     total, words = 0.0, 0
-    with autocast(pick_precision("auto", device), device):
+    with autocast(inference_precision(precision, device), device):
         spelled = spell(model, data.characters)
         for part in rows_in_order(data.rows.lengths, TOKENS_AT_ONCE):
             rows = part[data.rows.lengths[part] > 0]

@@ -1,8 +1,7 @@
 """The task `translate`: an encoder-decoder of pairs of texts."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 from seqcli.core import tokenizers
 from seqcli.core.config import Config
 from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, blocks
+from seqcli.core.data.readers import find_files
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.models.seq2seq import build_seq2seq
 from seqcli.core.tasks.auto import resolve_pairs, tokenizer_options
@@ -78,7 +78,7 @@ class TranslateJob:
             say(f"{len(pairs) - len(kept)} of {len(pairs)} pairs are longer than --max-length {c.max_length}: dropped.")
         if c.valid is not None:
             reader = PairReader(skip=c.skip_bad_lines, invalid=c.invalid_utf8)
-            held_out = list(reader.read(find_pairs([c.valid])))
+            held_out = list(reader.read(find_files([c.valid])))
             if not held_out:
                 raise DataError(f"{c.valid} holds no pair to validate on.")
             valid = PairSet.of(held_out, self.source_tokenizer, self.tokenizer)
@@ -88,17 +88,17 @@ class TranslateJob:
         if c.valid_split and not count:
             say("There are too few pairs to keep some for validation: all are trained on.")
         order = np.random.default_rng(c.seed).permutation(kept)
-        training = whole.select(np.sort(order[count:]))
         if not count:
-            return training, (None, [])
+            return whole.select(kept), (None, [])
         held = order[: first_tokens(whole.select(order[:count]), c.valid_tokens)]
+        training = whole.select(np.sort(order[len(held) :]))
         return training, (whole.select(held), [pairs[int(k)] for k in held])
 
     def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         c = self.config
         batch = self.batches[step].to(self.device)
         own = 1 - teacher_forcing(c.teacher_forcing_schedule, c.teacher_forcing, done)
-        generator = torch.Generator().manual_seed(c.seed * 1_000_003 + step) if own else None
+        generator = torch.Generator().manual_seed((c.seed * 1_000_003 + step) % 2**63) if own else None
         loss = self.model.loss(
             batch.source,
             batch.source_mask,
@@ -153,16 +153,6 @@ def teacher_forcing(schedule: str, end: float, done: float) -> float:
 # --- the data -------------------------------------------------------------------------------------------------------
 
 
-def find_pairs(files: Sequence[str | Path]) -> list[Path]:
-    """The files of pairs. Raises DataError for what is missing, empty or no file."""
-    from seqcli.core.data import find_texts
-
-    for name in files:
-        if Path(name).is_dir():
-            raise DataError(f"{name} is a directory; pairs are read from files.")
-    return find_texts(files)
-
-
 def read_training(config: Config, say: Say) -> list[Pair]:
     """All pairs to train and validate on. Raises DataError when there are none, ConfigError when nothing is named."""
     reader = PairReader(skip=config.skip_bad_lines, invalid=config.invalid_utf8)
@@ -173,11 +163,11 @@ def read_training(config: Config, say: Say) -> list[Pair]:
         if config.files:
             raise ConfigError("Give a FILE of pairs, or --source and --target, not both.")
         names = f"{config.source} and {config.target}"
-        source, target = find_pairs([config.source])[0], find_pairs([config.target])[0]
+        source, target = find_files([config.source])[0], find_files([config.target])[0]
         pairs = reader.read_parallel(source, target)
     else:
         names = " ".join(config.files)
-        pairs = reader.read(find_pairs(config.files))
+        pairs = reader.read(find_files(config.files))
     found = list(pairs)
     if reader.skipped:
         say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} passed over.")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
-from seqcli.core.data import find_texts
 from seqcli.core.data.pairs import Pair, PairReader, PairSet, pair_batch, pairs_in_order
 from seqcli.core.data.ragged import Lines, rows_in_order
+from seqcli.core.data.readers import find_files
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.decoding.search import GREEDY, Hypothesis, SearchOptions, beam_search, sample
 from seqcli.core.metrics import translation as metrics
@@ -24,7 +24,7 @@ from seqcli.core.models.start import load_weights
 from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
-from seqcli.core.training.device import autocast, pick_device, pick_precision, set_threads
+from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
@@ -85,13 +85,14 @@ class Translator:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Translator":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
+        where = pick_device(device)
         try:
             meta = stored.metadata
             config = build(meta["config"])
             source, target = (tokenizers.from_json(meta[key]) for key in ("source_tokenizer", "tokenizer"))
             model = build_seq2seq(config, source.vocab_size, target.vocab_size)
             load_weights(model, stored.tensors)
-            model = model.to(pick_device(device)).eval()
+            model = model.to(where).eval()
             return cls(model, source, target, config, int(meta["longest_target"]), meta.get("figures"))
         except (KeyError, ConfigError) as error:
             raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
@@ -105,7 +106,7 @@ class Translator:
         beam: int = 5,
         n_best: int = 1,
         length_penalty: float = 1.0,
-        normalize: str = "mean",
+        length_norm: str = "mean",
         coverage_penalty: float = 0.0,
         no_repeat_ngram: int = 0,
         min_length: int = 0,
@@ -115,6 +116,7 @@ class Translator:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
+        first: int = 0,
         replace_unknown: bool = False,
         attention: bool = False,
     ) -> list[Translation]:
@@ -123,7 +125,8 @@ class Translator:
         With a `temperature` translations are drawn (n_best of them), else searched for, with a beam of that width;
         1 is greedy. `max_length` is in target tokens, `max_ratio` in target tokens a source token; without either, a
         translation is at most a little longer than the longest one of the training. Raises ConfigError for options
-        that do not go together.
+        that do not go together. What is drawn for text k depends on `seed` + `first` + k, where
+        `first` is the number of texts before, if a stream is translated in parts.
         """
         if n_best > beam and temperature is None:
             raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
@@ -131,13 +134,18 @@ class Translator:
             raise ConfigError("The model was trained with --attention none; there is no attention to use or to show.")
         if replace_unknown and self.config.tokens != "word":
             raise ConfigError("--replace-unknown is for models of words; only those have unknown ones.")
-        random = torch.Generator()
-        random.seed() if seed is None else random.manual_seed(seed)
+        if (top_k or top_p is not None) and temperature is None:
+            raise ConfigError("--top-k and --top-p are for drawn translations: give a --temperature.")
+        if temperature == 0 and n_best > 1:
+            raise ConfigError("--temperature 0 is greedy and has one answer; raise it, or leave it out and search.")
+        if length_norm not in ("mean", "wu", "none"):
+            raise ConfigError(f"--length-norm is {length_norm!r}, but must be one of mean, wu, none.")
+        base = torch.seed() % 2**62 if seed is None else seed
         options = SearchOptions(
             beam=beam,
             n_best=n_best,
             length_penalty=length_penalty,
-            normalize=normalize,
+            normalize=length_norm,
             coverage_penalty=coverage_penalty,
             no_repeat_ngram=no_repeat_ngram,
             min_length=min_length,
@@ -157,11 +165,18 @@ class Translator:
             limit = torch.full((len(rows),), max_length or self.longest_target + 10)
             if max_ratio is not None:
                 limit = limit.minimum((max_ratio * torch.from_numpy(lines.lengths[rows])).ceil().long().clamp(min=1))
-            found = self._search(lines, rows, options, filters, limit, random)
-            looked = self._attention(lines, rows, [f[0] for f in found]) if attention or replace_unknown else None
+            found = self._search(lines, rows, options, filters, limit, [base + first + row for row in rows])
+            most = max(map(len, found)) if replace_unknown else int(attention)
+            looked = [self._attention(lines, rows, [f[min(n, len(f) - 1)] for f in found]) for n in range(most)]
             for row, (k, hypotheses) in enumerate(zip(rows, found, strict=True)):
-                weights = looked[row] if looked is not None else None
-                made[k] = self._translation(texts[k], ids[k], hypotheses, weights, replace_unknown)
+                made[k] = self._translation(
+                    texts[k],
+                    ids[k],
+                    hypotheses,
+                    [weights[row] for weights in looked[: len(hypotheses)]],
+                    attention=attention,
+                    replace_unknown=replace_unknown,
+                )
         return [t for t in made if t is not None]
 
     @torch.no_grad()
@@ -172,15 +187,15 @@ class Translator:
         options: SearchOptions,
         filters: Filters | None,
         limit: torch.Tensor,
-        random: torch.Generator,
+        seeds: Sequence[int],
     ) -> list[list[Hypothesis]]:
         device = next(self.model.parameters()).device
         source, mask = (lines.reversed if self.config.reverse_source else lines.padded)(np.array(rows))
-        with autocast(pick_precision("auto", device), device):
+        with autocast(inference_precision(self.config.precision, device), device):
             decoder = Decoder(self.model, coverage=bool(options.coverage_penalty))
             state = decoder.start(self.model.encode(source.to(device), mask.to(device)))
             if filters is not None:
-                return sample(decoder, state, limit.to(device), options, filters, random)
+                return sample(decoder, state, limit.to(device), options, filters, seeds)
             return beam_search(decoder, state, limit.to(device), options)
 
     @torch.no_grad()
@@ -204,45 +219,53 @@ class Translator:
         text: str,
         ids: NDArray[Any],
         hypotheses: Sequence[Hypothesis],
-        attention: list[list[float]] | None,
+        looked: Sequence[list[list[float]]],
+        *,
+        attention: bool,
         replace_unknown: bool,
     ) -> Translation:
-        candidates = [Candidate(self.tokenizer.decode(h.ids), h.score) for h in hypotheses]
-        made = Translation(text, tuple(candidates), truncated=len(ids) > self._longest)
-        if attention is None and UNK not in ids:
+        """What was found for one text; `looked` is the attention of the first hypotheses, as many as need it."""
+        made = Translation(
+            text,
+            tuple(Candidate(self.tokenizer.decode(h.ids), h.score) for h in hypotheses),
+            truncated=len(ids) > self._longest,
+        )
+        if not looked and UNK not in ids:
             return made
         pieces, eos = self.source_tokenizer.pieces(text), tokenizers.SPECIALS[tokenizers.EOS]
         unknown = tuple(dict.fromkeys(piece for piece, id in zip(pieces, ids.tolist(), strict=True) if id == UNK))
         made = replace(made, unknown=unknown)
-        if attention is None:
+        pieces = pieces[: self._longest]
+        written = [[self.tokenizer.token(id) for id in h.ids] for h, _ in zip(hypotheses, looked, strict=False)]
+        if replace_unknown and isinstance(self.tokenizer, WordTokenizer):
+            for words, h, weights in zip(written, hypotheses, looked, strict=False):
+                for t, id in enumerate(h.ids):
+                    if id == UNK and pieces:
+                        words[t] = pieces[int(np.argmax(weights[t][: len(pieces)]))]
+            joined = (self.tokenizer.join(words) for words in written)
+            candidates = (Candidate(words, h.score) for words, h in zip(joined, hypotheses, strict=True))
+            made = replace(made, candidates=tuple(candidates))
+        if not attention:
             return made
-        pieces, words = pieces[: self._longest], [self.tokenizer.token(id) for id in hypotheses[0].ids]
-        if replace_unknown and pieces and isinstance(self.tokenizer, WordTokenizer):
-            looked_at = [pieces[int(np.argmax(row[: len(pieces)]))] for row in attention[:-1]]
-            words = [
-                seen if id == UNK else word for word, id, seen in zip(words, hypotheses[0].ids, looked_at, strict=True)
-            ]
-            candidates[0] = Candidate(self.tokenizer.join(words), hypotheses[0].score)
-        return replace(
-            made,
-            candidates=tuple(candidates),
-            source_tokens=[*pieces, eos],
-            target_tokens=[*words, eos],
-            attention=attention,
-        )
+        return replace(made, source_tokens=[*pieces, eos], target_tokens=[*written[0], eos], attention=looked[0])
 
-    def read(self, path: str | Path) -> list[Pair]:
+    def read(self, path: str | Path, *, skip_bad_lines: bool = False, say: Say = lambda text: None) -> list[Pair]:
         """The pairs of a file. Raises DataError when it has none, or a line that is no pair."""
-        found = list(PairReader(invalid=self.config.invalid_utf8).read(find_texts([path])))
+        reader = PairReader(skip=skip_bad_lines, invalid=self.config.invalid_utf8)
+        found = list(reader.read(find_files([path])))
+        if reader.skipped:
+            say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} of {path} passed over.")
         if not found:
             raise DataError(f"There is no pair in {path}.")
         return found
 
     # --- measuring --------------------------------------------------------------------------------------------
 
-    def evaluate(self, path: str | Path, *, say: Say = lambda text: None, **options: Any) -> dict[str, Any]:
+    def evaluate(
+        self, path: str | Path, *, say: Say = lambda text: None, skip_bad_lines: bool = False, **options: Any
+    ) -> dict[str, Any]:
         """Figures of a file of pairs: BLEU, chrF, TER, exact match, perplexity; options as in `translate`."""
-        found = self.read(path)
+        found = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
         start = time.perf_counter()
         made = self.translate([s for s, _ in found], **options)
         ours = [t.text for t in made]

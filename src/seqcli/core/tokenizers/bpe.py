@@ -66,7 +66,8 @@ class BPETokenizer(Tokenizer):
 
     def encode(self, text: str) -> Ids:
         # line by line: the library encodes the members of a batch in parallel, and short ones faster
-        lines = encodable(self._normalize(text)).splitlines(keepends=True)
+        *lines, last = encodable(self._normalize(text)).split("\n")
+        lines = [line + "\n" for line in lines] + [last] * bool(last)
         parts = self.inner.encode_batch_fast(lines, add_special_tokens=False)
         return np.fromiter((id for part in parts for id in part.ids), dtype=np.int32)
 

@@ -44,7 +44,7 @@ def using(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
 
 
 class BestFew:
-    """The K best evaluated weights of a run, kept on disk until their mean is taken at the end (Vaswani 2017, 6.1).
+    """The K best evaluated weights of a run, kept on disk for their mean at the end (Vaswani 2017, 6.1).
 
     runs/NAME/averaged/step-00000500.safetensors
     """
@@ -70,11 +70,8 @@ class BestFew:
                 path.unlink()
 
     def mean(self) -> dict[str, Tensor] | None:
-        """The mean of the weights kept, which are then removed; None when there are fewer than two."""
-        found = self._found()
-        kept = [read(path).tensors for path in found]
-        for path in found:
-            path.unlink()
+        """The mean of the weights kept; None when there are fewer than two."""
+        kept = [read(path).tensors for path in self._found()]
         if len(kept) < 2:
             return None
         return {name: torch.stack([weights[name] for weights in kept]).mean(0) for name in kept[0]}

@@ -38,6 +38,11 @@ def pick_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def inference_precision(trained: str, device: torch.device) -> str:
+    """The precision that a trained model is used in: fp32 when it was trained so, else the fastest here."""
+    return "fp32" if trained == "fp32" else pick_precision("auto", device)
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context in which products run in `precision`; parameters stay fp32."""
     if precision == "fp32":

@@ -187,11 +187,11 @@ class Loop:
         )
         return event
 
-    def _evaluate(self, weights: dict[str, Tensor] | None = None) -> list[Event]:
-        """Validate the weights in use, or these; keep them when they are the best."""
+    def _evaluate(self, averaged: dict[str, Tensor] | None = None) -> list[Event]:
+        """Validate the weights in use, or these averaged ones; keep them when they are the best."""
         at = self.state.at
         epoch = at.step / self.job.steps_per_epoch
-        weights = weights or self.state.weights
+        weights = averaged or self.state.weights
         with self._in_use(weights), autocast(self.config.precision, self.job.device):
             figures = self.job.evaluate()
         if figures is None:
@@ -203,11 +203,11 @@ class Loop:
         if best:
             at.best_step, at.best_loss, at.best_rank, at.worse = at.step, loss, rank, 0
             self.state.save_best(self.run_dir, figures, weights)
-        else:
+        elif not averaged:
             at.worse += 1
             if self.config.schedule == "plateau":
                 at.peak *= 0.5
-        if self.best_few:
+        if self.best_few and not averaged:
             self.best_few.add(at.step, rank, weights)
         rest = {k: v for k, v in figures.items() if k != "loss"}
         add_point(self.run_dir, step=at.step, epoch=round(epoch, 6), val_loss=loss, **rest)
@@ -215,8 +215,7 @@ class Loop:
 
     def _evaluate_mean(self) -> list[Event]:
         """At the end: the mean of the best few, which may be better than each."""
-        few, self.best_few = self.best_few, None
-        mean = few.mean() if few else None
+        mean = self.best_few.mean() if self.best_few else None
         if mean is None:
             return []
         on = {name: tensor.to(self.job.device) for name, tensor in mean.items()}
@@ -245,6 +244,7 @@ class Loop:
 def _check_validation(job: Job) -> None:
     c = job.config
     waiting = {
+        "--average": c.average > 1,
         "--patience": c.patience,
         "--schedule plateau": c.schedule == "plateau",
         "--select": c.select not in (None, "loss"),

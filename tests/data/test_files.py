@@ -3,13 +3,17 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
+from seqcli.core.data.labelled import LabelReader
+from seqcli.core.data.sentences import read_sentences
+
 DATA = Path(__file__).parents[2] / "data"
-FILES = sorted(path.name for path in DATA.glob("*.tsv"))
+FILES = ["chat.tsv", "dates.tsv", "phrases.tsv", "sums.tsv"]
 
 
 def pairs(name: str) -> list[tuple[str, str]]:
@@ -32,10 +36,6 @@ def parse(text: str) -> date:
         except ValueError:
             continue
     raise AssertionError(f"no format fits {text!r}")
-
-
-def test_the_four_files_are_there() -> None:
-    assert FILES == ["chat.tsv", "dates.tsv", "phrases.tsv", "sums.tsv"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -136,3 +136,43 @@ def test_chat_is_a_talk_in_plain_english() -> None:
     for source, target in found:
         assert source.isascii() and target.isascii()
         assert source[-1] in ".?!" and target[-1] in ".?!", source
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+UPOS = [
+    "ADJ",
+    "ADP",
+    "ADV",
+    "AUX",
+    "CCONJ",
+    "DET",
+    "INTJ",
+    "NOUN",
+    "NUM",
+    "PART",
+    "PRON",
+    "PROPN",
+    "PUNCT",
+    "SCONJ",
+    "SYM",
+    "VERB",
+    "X",
+]
+
+
+@pytest.mark.parametrize(("name", "labels"), [("opinions.tsv", 2), ("first-names.tsv", 8)])
+def test_labels_are_even_and_no_text_comes_twice(name: str, labels: int) -> None:
+    found = list(LabelReader().read([DATA / name]))
+    counts = Counter(each.label for each in found)
+    assert len(counts) == labels and len(set(counts.values())) == 1
+    assert len({each.text.lower() for each in found}) == len(found)
+
+
+def test_tags_are_universal_and_texts_are_their_words() -> None:
+    path = DATA / "tagged.conllu"
+    sentences = list(read_sentences([path]))
+    assert len(sentences) == 477 and {tag for s in sentences for tag in s.tags} <= set(UPOS)
+    texts = [line.removeprefix("# text = ") for line in path.read_text().split("\n") if line.startswith("# text")]
+    for text, sentence in zip(texts, sentences, strict=True):
+        assert "".join(sentence.words).replace(" ", "") == text.replace(" ", "")
