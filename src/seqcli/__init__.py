@@ -3,7 +3,8 @@
 import seqcli
 model = seqcli.load("runs/NAME")            # torch is imported here, not before
 model.sample(prime="hello", length=200, seed=1)
-model.evaluate("held_out.txt")              # a translation model has .translate(["ein Hund"]) instead of .sample
+model.evaluate("held_out.txt")              # a translation model has .translate(["ein Hund"]) instead of .sample,
+                                            # word vectors .neighbors("king")
 for event in seqcli.train(seqcli.Config(files=("corpus.txt",))): ...
 """
 
@@ -16,12 +17,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from seqcli.core.config import Config as Config
     from seqcli.core.events import Event
-    from seqcli.core.tasks import LanguageModel, Translator
+    from seqcli.core.tasks import LanguageModel, Translator, WordVectors
 
 __all__ = ["Config", "load", "train"]
 
 
-def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs") -> "LanguageModel | Translator":
+def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs") -> "LanguageModel | Translator | WordVectors":
     """Open a trained model: a run's name, its directory or a .safetensors file; None is the newest run.
 
     Raises CheckpointError when there is none, or when the file is damaged, foreign or from a newer version.

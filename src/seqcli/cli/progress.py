@@ -17,6 +17,8 @@ from seqcli.cli import console
 from seqcli.cli.console import count, duration, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
 
+TRY = {"lm": "sample", "embed": "neighbors WORD"}  # what to type after a training; else the task
+
 
 @contextmanager
 def drawer(*, quiet: bool, json: bool, runs_dir: str) -> Iterator["Drawer"]:
@@ -201,6 +203,8 @@ class LiveDrawer(Drawer):
 def description(event: Started) -> list[str]:
     """What is going to be trained, and what `auto` became."""
     s = event.settings
+    if s["task"] == "embed":
+        return _embed_description(event)
     network = f"{s['cell']} {s['layers']} x {s['hidden']}"
     network += ", one-hot" if s["encoding"] == "one-hot" else f", embedding {s['embedding_dim']}"
     network += f", dropout {s['dropout']:g}" if s["dropout"] else ""
@@ -220,6 +224,20 @@ def description(event: Started) -> list[str]:
         f"  model  {network}: {count(event.parameters)} parameters",
         f"  data   {data}, vocabulary {count(event.vocab_size)}",
         f"  train  {how}, {s['precision']} on {s['device']}, {budget}",
+    ]
+
+
+def _embed_description(event: Started) -> list[str]:
+    s = event.settings
+    budget = f"{event.total_steps} steps" if event.total_steps else f"{s['minutes']:g} min"
+    budget += f", from step {event.step}" if event.step else ""
+    how = f"{s['negatives']} negatives" if s["negatives"] else "full softmax"
+    valid = f", {count(event.valid_tokens)} for validation" if event.valid_tokens else ""
+    return [
+        f"{event.run_dir}",
+        f"  model  {s['objective']}, window {s['window']}, {how}, width {s['embedding_dim']}",
+        f"  data   {count(event.train_tokens)} words and line ends{valid}, vocabulary {count(event.vocab_size)}",
+        f"  train  sgd {s['lr']:g} {s['schedule']}, {s['batch_size']} words an update, fp32 on {s['device']}, {budget}",
     ]
 
 
@@ -248,7 +266,7 @@ def summary(event: Finished, named: str, task: str) -> list[str]:
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",
         f"  model   {event.run_dir / 'best.safetensors'}",
-        f"  try it  seqcli {'sample' if task == 'lm' else task} --run {named}",
+        f"  try it  seqcli {TRY.get(task, task)} --run {named}",
         f"  measure seqcli eval FILE --run {named}",
     ]
 

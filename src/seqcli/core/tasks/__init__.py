@@ -5,17 +5,29 @@ from pathlib import Path
 from typing import Any
 
 from seqcli.core.config import Config
+from seqcli.core.tasks.embed import EmbedJob
 from seqcli.core.tasks.language_model import LanguageModel
 from seqcli.core.tasks.lm import LMJob
 from seqcli.core.tasks.translate import TranslateJob
 from seqcli.core.tasks.translator import Translator
+from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.training.job import Job
 from seqcli.errors import ConfigError
 
-TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob}
-MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator}
+TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob, "embed": EmbedJob}
+MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator, "embed": WordVectors}
 
-__all__ = ["MODELS", "TASKS", "LMJob", "LanguageModel", "TranslateJob", "Translator", "task_of"]
+__all__ = [
+    "MODELS",
+    "TASKS",
+    "EmbedJob",
+    "LMJob",
+    "LanguageModel",
+    "TranslateJob",
+    "Translator",
+    "WordVectors",
+    "task_of",
+]
 
 
 def task_of(config: Config) -> str:

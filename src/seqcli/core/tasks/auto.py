@@ -17,8 +17,11 @@ def shared(config: Config, device: torch.device) -> dict[str, Any]:
     c["precision"] = pick_precision(config.precision, device)
     if not (c["epochs"] or c["steps"] or c["minutes"]):
         c["minutes"] = 3.0
+    c["optimizer"] = config.optimizer or "muon"
+    c["warmup"] = 50 if config.warmup is None else config.warmup
+    c["min_count"] = config.min_count or 1
     if c["weight_decay"] is None:
-        c["weight_decay"] = 0.1 if config.optimizer in ("muon", "adamw") else 0.0
+        c["weight_decay"] = 0.1 if c["optimizer"] in ("muon", "adamw") else 0.0
     return c
 
 
@@ -65,7 +68,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
         while not lines and size > 8 and tokens < size * c["window"] * 20:
             size //= 2
         c["batch_size"] = size
-    c["lr"] = c["lr"] or PEAK[config.optimizer]
+    c["lr"] = c["lr"] or PEAK[c["optimizer"]]
     return build(c)
 
 
@@ -86,5 +89,5 @@ def resolve_pairs(config: Config, pairs: int, tokens: int, device: torch.device,
     if c["dropout"] is None:
         passes = seen / tokens
         c["dropout"] = 0.1 if passes < 2 else 0.2 if passes < 8 else 0.3
-    c["lr"] = c["lr"] or (0.5 * PEAK[config.optimizer])
+    c["lr"] = c["lr"] or (0.5 * PEAK[c["optimizer"]])
     return build(c)

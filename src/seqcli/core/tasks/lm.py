@@ -100,7 +100,7 @@ def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> t
     options = {
         "normalize": config.normalize,
         "lowercase": config.lowercase,
-        "min_count": config.min_count,
+        "min_count": config.min_count or 1,
         "vocab_size": config.vocab_size,
     }
     how: dict[str, Any] = {"unit": config.unit, "invalid": config.invalid_utf8, "progress": say}

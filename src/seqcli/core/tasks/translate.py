@@ -219,7 +219,7 @@ def train_tokenizers(config: Config, pairs: list[Pair]) -> tuple[Tokenizer, Toke
             blocks(lines, SEPARATOR[str(config.tokens)]),
             normalize=config.normalize,
             lowercase=config.lowercase,
-            min_count=config.min_count,
+            min_count=config.min_count or 1,
             vocab_size=config.vocab_size,
         )
 
