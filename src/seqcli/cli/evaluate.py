@@ -11,6 +11,9 @@ from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
 
 NAMES = {
+    "spearman": ("Spearman's correlation", "{:.4f}"),
+    "pairs": ("pairs of known words", "{:,.0f}"),
+    "unknown_pairs": ("other pairs", "{:,.0f}"),
     "bleu": ("BLEU", "{:.2f}"),
     "chrf": ("chrF", "{:.2f}"),
     "ter": ("TER (lower is better)", "{:.2f}"),
@@ -50,14 +53,14 @@ def evaluate(
 ) -> None:
     """Measure a model on a file: [bold]seqcli eval held_out.txt[/]
 
-    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match.
+    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match; for word
+    vectors the agreement of their cosines with the scores in a file of WORD TAB WORD TAB SCORE lines.
     """
     say = (lambda text: None) if quiet else console.notice
     found = {}
     names: list[str | None] = [*run] if run else [None]
     for name in names:
-        kind = "translate" if Path(file).suffix == ".tsv" else "lm"
-        path = (runs.newest(runs_dir, kind) if name is None else None) or runs.find(name, runs_dir)
+        path = (runs.newest(runs_dir, *fitting(file)) if name is None else None) or runs.find(name, runs_dir)
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
         options = {"beam": beam} if model.config.task == "translate" else {}
@@ -88,3 +91,11 @@ def evaluate(
     for label, figures in found.items():
         table.add_row(label, *(form.format(figures[k]) if k in figures else "-" for k, (_, form) in names_.items()))
     console.stdout.print(table)
+
+
+def fitting(file: str) -> tuple[str, ...]:
+    """The tasks whose models a file of that name may be for."""
+    suffix = Path(file).suffix.lower()
+    if suffix in (".tsv", ".csv"):
+        return ("translate", "classify", "embed")
+    return ("tag",) if suffix == ".conllu" else ("lm",)

@@ -57,26 +57,20 @@ class WordTables(nn.Module):
         n = pairs.sum(2)  # (C, c)
         if self.cbow:
             h = pairs / n.clamp(min=1)[:, :, None] @ self.vectors[band]  # (C, c, D)
-            wanted, n = centres.view(C, c, 1), (n > 0).to(pairs.dtype)
-            labels = n[:, :, None]  # (C, c, 1)
+            n = (n > 0).to(pairs.dtype)
+            wanted, labels = centres.view(C, c, 1), n[:, :, None]  # (C, c, 1)
         else:
             h = self.vectors[centres.view(C, c)]
             wanted, labels = band[:, None].expand(C, c, width), pairs
         if not negatives.numel():
             log_p = (h @ self.outputs.T).log_softmax(2)  # (C, c, V)
             return -(log_p.gather(2, wanted) * labels).sum(), n.sum()
-        scores = (h[:, :, None] * self.outputs[wanted]).sum(3)  # (C, c, 1 or c + 2w)
+        scores = (h * self.outputs[centres.view(C, c)]).sum(2, True) if self.cbow else h @ self.outputs[band].mT
         noise = h @ self.outputs[negatives].mT  # (C, c, K)
         each = self.weight / negatives.shape[1] * n[:, :, None]
         return (F.softplus(-scores) * labels).sum() + (F.softplus(noise) * each).sum(), n.sum()
 
     # --- the same with gradients by hand ----------------------------------------------------------------------
-
-    @torch.no_grad()
-    def descend(self, centres: Tensor, around: Tensor, pairs: Tensor, negatives: Tensor, rate: float) -> None:
-        """One step against the gradient of the summed loss of a block, on the rows that it touches."""
-        for table, ids, rows in self.gradients(centres, around, pairs, negatives, -rate):
-            table.add_(rows) if ids is None else table.index_add_(0, ids, rows)
 
     @torch.no_grad()
     def gradients(
@@ -87,7 +81,7 @@ class WordTables(nn.Module):
         if not negatives.numel():
             return self._softmax(centres, around, pairs, n, scale)
         C, c, width = pairs.shape
-        ids = negatives.flatten()
+        ids, band = negatives.flatten(), around.unfold(0, width, c).flatten()
         z = self.outputs.index_select(0, ids).view(*negatives.shape, -1)  # (C, K, D)
         if self.cbow:
             mean = pairs / n.clamp(min=1)
@@ -104,10 +98,10 @@ class WordTables(nn.Module):
         noise = Piece(self.outputs, ids, torch.bmm(g_z.mT, h).flatten(0, 1))
         if self.cbow:
             d_h = torch.bmm(g_z, z).addcmul_(g, y)
-            d_v = Piece(self.vectors, around, summed(torch.bmm(mean.mT, d_h), c))
+            d_v = Piece(self.vectors, band, torch.bmm(mean.mT, d_h).flatten(0, 1))
             return [d_v, Piece(self.outputs, centres, (g * h).flatten(0, 1)), noise]
         d_h = torch.bmm(g, y).baddbmm_(g_z, z)
-        d_u = Piece(self.outputs, around, summed(torch.bmm(g.mT, h), c))
+        d_u = Piece(self.outputs, band, torch.bmm(g.mT, h).flatten(0, 1))
         return [Piece(self.vectors, centres, d_h.flatten(0, 1)), d_u, noise]
 
     def _softmax(self, centres: Tensor, around: Tensor, pairs: Tensor, n: Tensor, scale: float) -> list[Piece]:
@@ -124,23 +118,21 @@ class WordTables(nn.Module):
         g.scatter_add_(1, wanted, -labels).mul_(scale)
         d_u, d_h = Piece(self.outputs, None, g.T @ h), g @ self.outputs
         if self.cbow:
-            return [Piece(self.vectors, around, summed(torch.bmm(mean.mT, d_h.view(C, c, -1)), c)), d_u]
+            d_v = torch.bmm(mean.mT, d_h.view(C, c, -1)).flatten(0, 1)
+            return [Piece(self.vectors, around.unfold(0, width, c).flatten(), d_v), d_u]
         return [Piece(self.vectors, centres, d_h), d_u]
+
+
+@torch.no_grad()
+def add(pieces: list[Piece]) -> None:
+    """Add the pieces to their tables, in place."""
+    for table, ids, rows in pieces:
+        table.add_(rows) if ids is None else table.index_add_(0, ids, rows)
 
 
 def banded(rows: Tensor, width: int, c: int) -> Tensor:
     """Rows of a text (N + 2w, D) as overlapping chunks (C, width, D), each beginning c rows after the one before."""
     return rows.unfold(0, width, c).mT
-
-
-def summed(chunks: Tensor, c: int) -> Tensor:
-    """What `banded` took apart, overlapping rows added: (C, c + 2w, D) -> (N + 2w, D)."""
-    C, width, D = chunks.shape
-    parts = chunks.split(c, dim=1)  # (C, at most c, D) each
-    out = chunks.new_zeros((C + len(parts) - 1) * c, D)
-    for k, part in enumerate(parts):
-        out[k * c : (k + C) * c].view(C, c, D)[:, : part.shape[1]].add_(part)
-    return out[: (C - 1) * c + width]
 
 
 def build_tables(config: Config, vocab_size: int, seed: int = 0) -> WordTables:

@@ -9,7 +9,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.windows import CHUNK, WindowBatches, Words
-from seqcli.core.models.embed import build_tables
+from seqcli.core.models.embed import add, build_tables
 from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.tokenizers import SPECIALS
 from seqcli.core.tokenizers.word import WordTokenizer
@@ -55,13 +55,13 @@ class EmbedJob:
         loss = norm = 0.0
         for k, block in enumerate(blocks):
             here = block.to(self.device)
+            pieces = self.model.gradients(*here, -rate)
             if k == len(blocks) // 2:
                 with torch.no_grad():
                     total, targets = self.model.loss(*here)
-                    pieces = self.model.gradients(*here)
                 loss = total.item() / max(1.0, targets.item())
-                norm = sum(piece.rows.square().sum().item() for piece in pieces) ** 0.5
-            self.model.descend(*here, rate)
+                norm = sum(piece.rows.square().sum().item() for piece in pieces) ** 0.5 / rate
+            add(pieces)
         return loss, norm, self.batches.tokens(step)
 
     def evaluate(self) -> dict[str, float] | None:
