@@ -53,8 +53,8 @@ def evaluate(
 ) -> None:
     """Measure a model on a file: [bold]seqcli eval held_out.txt[/]
 
-    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match; for word
-    vectors the agreement of their cosines with the scores in a file of WORD TAB WORD TAB SCORE lines.
+    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match;
+    for word vectors how their cosines agree with the scores in a file of WORD TAB WORD TAB SCORE lines.
     """
     say = (lambda text: None) if quiet else console.notice
     found = {}

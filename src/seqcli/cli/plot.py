@@ -15,7 +15,6 @@ from seqcli.core import runs
 from seqcli.core.runs import BEST
 from seqcli.errors import CheckpointError, ConfigError
 
-
 FREQUENT = 100  # words that are drawn where none are named
 
 

@@ -86,7 +86,7 @@ class WordTables(nn.Module):
         if self.cbow:
             mean = pairs / n.clamp(min=1)
             h = torch.bmm(mean, banded(self.vectors.index_select(0, around), width, c))  # (C, c, D)
-            n = (n > 0) * scale
+            n = (n > 0).to(h.dtype) * scale
             y = self.outputs.index_select(0, centres).view_as(h)
             g = (h * y).sum(2, keepdim=True).sigmoid_().sub_(1).mul_(n)  # (C, c, 1)
         else:

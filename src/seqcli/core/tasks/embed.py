@@ -17,8 +17,8 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
+# by objective, and whether by full softmax
 RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.1, ("cbow", True): 0.5}
-SUMMED = 6.0  # how far the summed gradients of one update may move the most frequent word (see `largest_block`)
 DEFAULT_SPLIT = Config.model_fields["valid_split"].default
 
 
@@ -111,23 +111,28 @@ def resolve(config: Config, words: Words, tokens: int, device: torch.device) -> 
     c["window"] = config.window or 5
     if config.negatives is None:
         c["negatives"] = 0 if len(words.counts) - len(SPECIALS) < 100 else 5
-    softmax = c["negatives"] == 0
-    c["lr"] = config.lr or RATES[config.objective, softmax]
-    c["batch_size"] = config.batch_size or largest_block(words, c)
+    c["lr"], c["batch_size"] = rate_and_block(config, words, tokens, c["window"], c["negatives"])
     if not (c["epochs"] or c["steps"] or c["minutes"]):
         c["epochs"] = float(max(5, min(200, round(2e7 / tokens))))
     return build(c)
 
 
-def largest_block(words: Words, c: Mapping[str, Any]) -> int:
-    """How many words may be summed up in one update: all gradients of a block are those of the weights before it, so
-    that the likeliest negative must not be drawn so often that together they overshoot. At most 512.
+def rate_and_block(config: Config, words: Words, tokens: int, window: int, negatives: int) -> tuple[float, int]:
+    """The learning rate, and how many words are summed up in one update, at most 512.
+
+    All gradients of a block are those of the weights before it. So the more often the most frequent word is pulled in a
+    block, the sooner the pulls together overshoot, and the rate times their number is bounded.
     """
-    if not c["negatives"]:
-        return max(CHUNK, min(512, (1 << 22) // len(words.counts)))  # the block's softmax: at most 16 MiB
-    pairs = c["window"] + 1 if c["objective"] == "skipgram" else 1
-    one = c["lr"] * pairs * c["negatives"] * float(words.noise.max())
-    return max(1, min(512, int(SUMMED / one)) // CHUNK) * CHUNK
+    pairs = window + 1 if config.objective == "skipgram" else 1  # a word, in the mean over the windows' widths
+    pulls = pairs * max(1, negatives) * float(words.noise.max())  # of the most frequent word, for a word of the text
+    allowed = (
+        6.0 if negatives else 0.6
+    )  # where skip-gram stays stable on WikiText-2, the softmax on small texts, by half
+    rate = config.lr or min(RATES[config.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
+    size = min(512, int(allowed / (rate * pulls)))
+    if not negatives:
+        size = min(size, (1 << 22) // len(words.counts))  # a block's softmax takes 16 MiB at most
+    return rate, config.batch_size or max(1, size // CHUNK) * CHUNK
 
 
 def read_data(config: Config, say: Say, tokenizer: tokenizers.Tokenizer | None) -> tuple[TokenFile, TokenFile | None]:
