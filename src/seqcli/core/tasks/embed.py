@@ -18,7 +18,7 @@ from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
 # by objective, and whether by full softmax
-RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.1, ("cbow", True): 0.5}
+RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
 DEFAULT_SPLIT = Config.model_fields["valid_split"].default
 
 
