@@ -35,7 +35,8 @@ def train(text: str, run: str = "r", **options: Any) -> list[Any]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_sentence_of_the_textbooks_by_cbow_and_full_softmax(seed: int) -> None:
-    """Eight places, told by one word to each side: no two of them have the same neighbours."""
+    """Eight places, told by one word to each side. "goodbye" and "i" both stand between "say" and "and", so two places
+    of eight cost ln 2 at best, and one of the two words is told wrongly."""
     how = {"objective": "cbow", "window": 1, "negatives": 0, "subsample": 0, "embedding_dim": 5, "steps": 300}
     events = train(SENTENCE, seed=seed, log_every=10, **how)
     losses = [event.loss for event in events if isinstance(event, Logged)]
@@ -47,8 +48,8 @@ def test_the_sentence_of_the_textbooks_by_cbow_and_full_softmax(seed: int) -> No
         scores = tables["outputs"].numpy() @ np.mean(near, axis=0)
         right.append(model.words[int(scores.argmax()) - 4] == word)
     assert losses[0] > 1
-    assert losses[-1] < 0.3
-    assert right == [True] * 8
+    assert losses[-1] == pytest.approx(math.log(2) / 4, abs=0.01)
+    assert sum(right) == 7
 
 
 @pytest.mark.parametrize("objective", ["skipgram", "cbow"])
