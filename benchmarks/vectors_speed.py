@@ -3,8 +3,8 @@
     python benchmarks/vectors_speed.py TEXT.txt [--pairs wordsim353.tsv] [--repeat 8] [--seeds 1 2 3] [--threads 2]
 
 TEXT is taken so many times over, for one epoch. Width 100, window 5, 5 negatives, words that occur 5 times or more,
-thinned out at 1e-3; the learning rates are each program's own. gensim and seqcli take turns. The seconds are those of the
-training alone: both have their vocabulary by then. Words are counted as wc -w counts them, for both. The pairs are
+thinned out at 1e-3; the learning rates are each program's own. gensim and seqcli take turns. The seconds are those of
+the training alone: both have their vocabulary by then. Words are counted as wc -w counts them, for both. The pairs are
 those that gensim ships, unless others are named; a pair with an unknown word does not count. One JSON object a turn,
 and one at the end for each objective with the means over the seeds.
 """

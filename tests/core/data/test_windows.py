@@ -33,7 +33,7 @@ def test_windows_stay_in_their_lines_and_close_up_over_what_is_left_out() -> Non
     text = [(k, id) for k, line in enumerate(lines) for id in line if id != UNK]
     w, reached = 3, set()
     for step in range(40):
-        blocks = WindowBatches(ids, Words(ids, V, 0), window=w, batch_size=32, negatives=5, seed=2)[step]
+        blocks = WindowBatches(ids, Words(ids, V, 0), window=w, batch_size=32, shared=8, seed=2)[step]
         assert [id for block in blocks for id in block.centres.tolist()][: len(text)] == [id for _, id in text]
         here = pairs_of(blocks, w)
         assert len(set(here)) == len(here)
@@ -48,7 +48,7 @@ def test_windows_stay_in_their_lines_and_close_up_over_what_is_left_out() -> Non
 def test_near_words_are_paired_more_often() -> None:
     """At distance d with probability (w - d + 1) / w."""
     ids, w = zipf(20_000), 4
-    blocks = WindowBatches(ids, Words(ids, V, 0), window=w, batch_size=64, negatives=5)[0]
+    blocks = WindowBatches(ids, Words(ids, V, 0), window=w, batch_size=64, shared=8)[0]
     away = np.array([abs(a - b) for a, b in pairs_of(blocks, w)])
     share = np.bincount(away, minlength=w + 1)[1:] / (2 * len(ids))
     assert share == pytest.approx([1, 0.75, 0.5, 0.25], abs=0.02)
@@ -57,7 +57,7 @@ def test_near_words_are_paired_more_often() -> None:
 def test_frequent_words_are_thinned_out_by_the_formula() -> None:
     ids, t = zipf(300_000), 0.02
     words = Words(ids, V, t)
-    batches = WindowBatches(ids, words, window=2, batch_size=512, negatives=5)
+    batches = WindowBatches(ids, words, window=2, batch_size=512, shared=8)
     kept = np.zeros(V)
     for step in range(batches.steps_per_epoch):
         for block in batches[step]:
@@ -93,7 +93,7 @@ def test_a_step_depends_on_its_number_alone(monkeypatch: pytest.MonkeyPatch) -> 
     ids = zipf(1800)
 
     def batches(seed: int = 3) -> WindowBatches:
-        return WindowBatches(ids, Words(ids, V, 0.05), window=3, batch_size=70, negatives=5, seed=seed)
+        return WindowBatches(ids, Words(ids, V, 0.05), window=3, batch_size=70, shared=8, seed=seed)
 
     first = batches()
     assert first.steps_per_epoch == 4
@@ -109,4 +109,4 @@ def test_a_step_depends_on_its_number_alone(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_to_train_on_in_a_stretch_is_no_fault() -> None:
     ids = np.array([UNK, EOS, 4, 5, EOS])
     words = Words(ids, V, 0)
-    assert WindowBatches(ids[:2], words, window=2, batch_size=32, negatives=5)[0] == []
+    assert WindowBatches(ids[:2], words, window=2, batch_size=32, shared=8)[0] == []

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from seqcli.core.tokenizers import EOS, SPECIALS
 
 STRETCH = 1 << 15  # tokens of the text in a step
 CHUNK = 32  # words that share their negatives: c
-SHARED = 32  # negatives that a chunk shares: K
 
 
 class Block(NamedTuple):
@@ -66,19 +66,19 @@ class Words:
 class WindowBatches:
     """A step is a stretch of the text, cut into blocks of `batch_size` words; step k depends on data, seed and k alone.
 
-    Windows do not reach from one stretch into the next.
+    Windows do not reach from one stretch into the next. A chunk shares so many negatives: none for the full softmax.
     """
 
     def __init__(
-        self, ids: NDArray[Any], words: Words, *, window: int, batch_size: int, negatives: int, seed: int = 0
+        self, ids: NDArray[Any], words: Words, *, window: int, batch_size: int, shared: int, seed: int = 0
     ) -> None:
         self._ids, self._words, self._seed = ids, words, seed
         self.window, self.batch_size = window, -(-batch_size // CHUNK) * CHUNK
-        self._shared = SHARED * -(-negatives // 8)  # 0 for the full softmax
+        self._shared = shared
         self.steps_per_epoch = -(-len(ids) // STRETCH)
         w = window
         away = np.abs(np.arange(CHUNK + 2 * w)[None] - w - np.arange(CHUNK)[:, None])  # (c, c + 2w)
-        self._away = torch.from_numpy(np.where(away == 0, w + 1, away).astype(np.int32))
+        self._away = np.where(away == 0, w + 1, away).astype(np.int16)  # no word is its own neighbour
 
     def tokens(self, step: int) -> int:
         """How many words and line ends of the text step `step` reads."""
@@ -93,27 +93,27 @@ class WindowBatches:
         ends = ids == EOS
         lines, ids = np.cumsum(ends)[~ends], ids[~ends]
         n = len(ids)
+        if n == 0:
+            return []
         C = -(-n // CHUNK)
         text = np.zeros(C * CHUNK + 2 * w, np.int64)
         text[w : w + n] = ids
         line = np.full(len(text), -1, np.int32)
         line[w : w + n] = lines
-        reach = random.integers(1, w + 1, (C, CHUNK, 1), dtype=np.int32)
+        reach = random.integers(1, w + 1, (C, CHUNK, 1), dtype=np.int16)
         negatives = torch.from_numpy(self._words.draw(random, C, self._shared))
-        line_t, text_t = torch.from_numpy(line), torch.from_numpy(text)
-        own = line_t[w : len(line) - w].view(C, CHUNK, 1)
-        pairs = self._away <= torch.from_numpy(reach)  # (C, c, c + 2w)
-        if C:
-            pairs &= own == line_t.unfold(0, CHUNK + 2 * w, CHUNK)[:, None]
-            pairs &= own >= 0
+        own = line[w : len(line) - w].reshape(C, CHUNK, 1)
+        near = sliding_window_view(line, CHUNK + 2 * w)[::CHUNK, None]  # (C, 1, c + 2w)
+        there = (self._away <= reach) & (own == near) & (own >= 0)
+        pairs, around = torch.from_numpy(there.astype(np.float32)), torch.from_numpy(text)
         blocks, size = [], self.batch_size // CHUNK
         for k in range(0, C, size):
             last = min(k + size, C) * CHUNK
             blocks.append(
                 Block(
-                    text_t[w + k * CHUNK : w + last],
-                    text_t[k * CHUNK : last + 2 * w],
-                    pairs[k : k + size].float(),
+                    around[w + k * CHUNK : w + last],
+                    around[k * CHUNK : last + 2 * w],
+                    pairs[k : k + size],
                     negatives[k : k + size],
                 )
             )

@@ -1,6 +1,7 @@
 """The task `embed`: vectors of the words of a text, by skip-gram or CBOW."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ import torch
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
-from seqcli.core.data.windows import CHUNK, WindowBatches, Words
+from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
 from seqcli.core.models.embed import add, build_tables
 from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.tokenizers import SPECIALS
@@ -19,6 +20,8 @@ from seqcli.errors import ConfigError, DataError
 Say = Callable[[str], None]
 # by objective, and whether by full softmax
 RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
+# negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
+SHARED = {"skipgram": 32, "cbow": 16}
 DEFAULT_SPLIT = Config.model_fields["valid_split"].default
 
 
@@ -39,10 +42,16 @@ class EmbedJob:
         self.vocab_size = self.tokenizer.vocab_size
         words = Words(data.ids, self.vocab_size, config.subsample)
         self.config = c = resolve(config, words, len(data.ids), self.device)
-        assert c.window and c.batch_size and c.negatives is not None
-        how: dict[str, Any] = {"window": c.window, "batch_size": c.batch_size, "negatives": c.negatives}
-        self.batches = WindowBatches(data.ids, words, **how, seed=c.seed)
-        self._valid = WindowBatches(valid.ids, words, **how, seed=c.seed) if valid is not None else None
+        assert c.negatives is not None
+        shared = SHARED[c.objective] * -(-c.negatives // 8)  # 0 for the full softmax
+
+        def batches(text: TokenFile) -> WindowBatches:
+            assert c.window and c.batch_size
+            return WindowBatches(text.ids, words, window=c.window, batch_size=c.batch_size, shared=shared, seed=c.seed)
+
+        self.batches = batches(data)
+        self._ahead = Ahead(self.batches)
+        self._valid = batches(valid) if valid is not None else None
         self.model = build_tables(c, self.vocab_size, c.seed).to(self.device)
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.train_tokens = len(data.ids)
@@ -51,7 +60,7 @@ class EmbedJob:
 
     def update(self, step: int, rate: float) -> tuple[float, float, int]:
         """The blocks of step `step`, one after the other; loss and norm are those of the one in the middle."""
-        blocks = self.batches[step]
+        blocks = self._ahead[step]
         loss = norm = 0.0
         for k, block in enumerate(blocks):
             here = block.to(self.device)
@@ -88,6 +97,20 @@ class EmbedJob:
 
     def metadata(self) -> dict[str, Any]:
         return {"task": "embed", "config": self.config.model_dump(), "tokenizer": tokenizers.to_json(self.tokenizer)}
+
+
+class Ahead:
+    """Batches by number, of which the next one is made by another thread while this one is learnt."""
+
+    def __init__(self, batches: WindowBatches) -> None:
+        self._batches, self._pool = batches, ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[list[Block]]] | None = None
+
+    def __getitem__(self, step: int) -> list[Block]:
+        known = self._next if self._next and self._next[0] == step else None
+        blocks = known[1].result() if known else self._batches[step]
+        self._next = step + 1, self._pool.submit(self._batches.__getitem__, step + 1)
+        return blocks
 
 
 def check(config: Config) -> None:
