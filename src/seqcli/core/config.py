@@ -130,7 +130,7 @@ class Config(BaseModel):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("Machine", "Arithmetic of the products; parameters stay fp32.", "auto")
-    threads: Annotated[int, Field(ge=0)] = option("Machine", "Processor threads (0: all cores).", 0)
+    threads: Annotated[int, Field(ge=0)] = option("Machine", "Processor threads (0: all cores; for embed one, beside one that reads ahead).", 0)
     # fmt: on
 
     def with_(self, **changes: Any) -> "Config":

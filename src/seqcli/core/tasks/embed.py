@@ -30,7 +30,7 @@ class EmbedJob:
 
     def __init__(self, config: Config, say: Say = lambda text: None, metadata: Mapping[str, Any] | None = None) -> None:
         check(config)
-        set_threads(config.threads)
+        set_threads(config.threads or 1)  # the products are small; a second thread is busy with the next step's blocks
         self.device = pick_device(config.device)
         tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
         config = config.with_(min_count=config.min_count or 5)
