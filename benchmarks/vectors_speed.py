@@ -1,6 +1,7 @@
 """Word vectors: seqcli against gensim with the same settings, words a second and agreement with people's scores.
 
-    python benchmarks/vectors_speed.py TEXT.txt [--pairs wordsim353.tsv] [--repeat 8] [--seeds 1 2 3] [--workers 2] [--threads 0]
+    python benchmarks/vectors_speed.py TEXT.txt [--pairs wordsim353.tsv] [--repeat 8] [--seeds 1 2 3]
+        [--workers 2] [--threads 0]
 
 TEXT is taken so many times over, for one epoch. Width 100, window 5, 5 negatives, words that occur 5 times or more,
 thinned out at 1e-3; the learning rates are each program's own. gensim and seqcli take turns. The seconds are those of
