@@ -95,10 +95,23 @@ def test_auto_values_are_chosen_and_written() -> None:
     assert job.config.epochs == 200
     assert job.config.lr == pytest.approx(0.035)
     assert job.config.batch_size is not None
-    pulls = 6 * 5 * job.batches._words.noise.max()
-    assert 0 < job.config.lr * pulls * job.config.batch_size < 6.1
+    words = job.batches._words
+    pulls = 6 * (5 * words.noise.max() + words.kept.max())
+    assert 0 < job.config.lr * pulls * job.config.batch_size <= 6
     run = runs.read_run(Path("runs/r"))
     assert runs.new_place(run.config, None, Path("runs")).name == "text-skipgram"
+
+
+@pytest.mark.parametrize("objective", ["skipgram", "cbow"])
+@pytest.mark.parametrize("negatives", [5, 0])
+def test_a_text_of_one_very_frequent_word_does_not_run_away(objective: str, negatives: int) -> None:
+    random = np.random.default_rng(0)
+    words = ["a"] * 50 + [f"w{k}" for k in range(150)]
+    text = "\n".join(" ".join(random.choice(words, 20)) for _ in range(500))
+    events = train(text, subsample=0, epochs=10, objective=objective, negatives=negatives, log_every=1)
+    losses = [event.loss for event in events if isinstance(event, Logged)]
+    assert losses[-1] < losses[0] + 0.1
+    assert read(Path("runs/r/best.safetensors")).tensors["vectors"].norm(dim=1).max() < 10
 
 
 def test_validation_is_the_same_loss_on_other_text_and_chooses_the_best() -> None:

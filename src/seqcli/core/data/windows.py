@@ -51,6 +51,12 @@ class Words:
         self._cumulated = np.cumsum(noise) / noise.sum()
 
     @property
+    def kept(self) -> NDArray[np.float64]:
+        """The distribution of the words that are left when frequent ones are thinned out, (V,)."""
+        left = self.counts * self.keep
+        return np.asarray(left / left.sum(), dtype=np.float64)
+
+    @property
     def noise(self) -> NDArray[np.float64]:
         """The distribution P of the negatives, (V,)."""
         return np.diff(self._cumulated, prepend=0)
