@@ -4,7 +4,8 @@ import seqcli
 model = seqcli.load("runs/NAME")            # torch is imported here, not before
 model.sample(prime="hello", length=200, seed=1)
 model.evaluate("held_out.txt")
-# instead of .sample a translation model has .translate(["ein Hund"]), a tagger .tag, a classifier .classify
+# instead of .sample: a translation model has .translate(["ein Hund"]), a tagger .tag, a classifier .classify,
+# word vectors have .neighbors("king")
 for event in seqcli.train(seqcli.Config(files=("corpus.txt",))): ...
 """
 

@@ -10,6 +10,8 @@ from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.classify import classify
 from seqcli.cli.evaluate import evaluate
+from seqcli.cli.export import export
+from seqcli.cli.neighbors import analogy, neighbors
 from seqcli.cli.plot import plot
 from seqcli.cli.runs import info, runs
 from seqcli.cli.sample import sample
@@ -62,10 +64,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "translate": translate,
     "tag": tag,
     "classify": classify,
+    "neighbors": neighbors,
+    "analogy": analogy,
     "eval": evaluate,
     "runs": runs,
     "info": info,
     "plot": plot,
+    "export": export,
 }
 for name, command in COMMANDS.items():
     app.command(name=name)(_guarded(command))

@@ -12,6 +12,9 @@ from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
 
 NAMES = {
+    "spearman": ("Spearman's correlation", "{:.4f}"),
+    "pairs": ("pairs of known words", "{:,.0f}"),
+    "unknown_pairs": ("other pairs", "{:,.0f}"),
     "bleu": ("BLEU", "{:.2f}"),
     "chrf": ("chrF", "{:.2f}"),
     "ter": ("TER (lower is better)", "{:.2f}"),
@@ -39,7 +42,11 @@ NAMES = {
 }
 
 OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # what these are for taggers and classifiers
-FOR = {".tsv": ("translate", "classify", "tag"), ".csv": ("classify",), ".conllu": ("tag",)}  # the tasks of a file
+FOR = {
+    ".tsv": ("translate", "classify", "tag", "embed"),
+    ".csv": ("classify", "embed"),
+    ".conllu": ("tag",),
+}  # the tasks of a file
 MOST = 12  # confusions that are shown
 
 
@@ -69,7 +76,8 @@ def evaluate(
     """Measure a model on a file: [bold]seqcli eval held_out.txt[/]
 
     A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match; a
-    tagger's or classifier's accuracy, F1 of every label, and what it takes for what.
+    tagger's or classifier's accuracy, F1 of every label, and what it takes for what; for word vectors how their cosines
+    agree with the scores in a file of WORD TAB WORD TAB SCORE lines.
     """
     say = (lambda text: None) if quiet else console.notice
     found: dict[str, dict[str, Any]] = {}

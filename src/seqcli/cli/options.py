@@ -23,6 +23,9 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor threads (0: all cores).")]
 
 
+ALIASES = {"embedding_dim": ("--dim",)}
+
+
 def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for every field of Config but `files`, given to it as `options` when typed.
 
@@ -36,7 +39,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
         choices = choices_of(field)
         help_ = (field.description or "") + (f" [{' | '.join(choices)}]" if choices else "")
         default = auto_of(field) if field.default is None else str(field.default)
-        flags = [option_name(name)]
+        flags = [option_name(name), *ALIASES.get(name, ())]
         switch = "bool" in str(field.annotation)
         if switch:
             flags = [f"{flags[0]}/--no-{flags[0][2:]}"]

@@ -137,3 +137,17 @@ def _ticks(low: float, high: float) -> list[float]:
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= raw * 0.999)
     return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def plane_page(title: str, words: Sequence[str], points: Sequence[tuple[float, float]]) -> str:
+    """Words at their points in the plane."""
+    width, height, edge = 900, 700, 40
+    (x0, x1), (y0, y1) = (_span([point[axis] for point in points]) for axis in (0, 1))
+    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="words in two dimensions">']
+    for word, (x, y) in zip(words, points, strict=True):
+        at_x = round(edge + (x - x0) / (x1 - x0) * (width - 3 * edge), 1)  # room for the last word on the right
+        at_y = round(height - edge - (y - y0) / (y1 - y0) * (height - 2 * edge), 1)
+        parts.append(f'<circle class="dot" cx="{at_x}" cy="{at_y}" r="2.5"/>')
+        parts.append(f'<text x="{at_x + 5}" y="{at_y - 3}">{escape(visible(word))}</text>')
+    note = "<p>Along the first two principal components of the unit vectors.</p>"
+    return _page(title, LOSS_STYLE.replace("46rem", "60rem"), "\n".join([*parts, "</svg>", note]))

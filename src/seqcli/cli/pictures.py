@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.cli.console import warn
 from seqcli.cli.labels import cut, one_line, visible
-from seqcli.cli.page import attention_page, loss_page
+from seqcli.cli.page import attention_page, loss_page, plane_page
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:  # imported when a picture is drawn; it takes half a second
@@ -72,24 +72,36 @@ class Attention:
     weights: Sequence[Sequence[float]] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Plane:
+    """Words and their points in two dimensions."""
+
+    words: Sequence[str]
+    points: Sequence[tuple[float, float]]
+
+
 def check_suffix(path: Path) -> None:
     """Raises ConfigError when the name does not say which kind of picture it is."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}: that says what to draw.")
 
 
-def draw(picture: Losses | Attention, path: Path, title: str) -> None:
+def draw(picture: Losses | Attention | Plane, path: Path, title: str) -> None:
     """Write the picture in the format that the name's end says. Raises ConfigError, OSError."""
     check_suffix(path)
     title = one_line(title)
     if path.suffix.lower() == ".html":
         if isinstance(picture, Losses):
             page = loss_page(title, picture.label, picture.train, picture.valid)
+        elif isinstance(picture, Plane):
+            page = plane_page(title, picture.words, picture.points)
         else:
             page = attention_page(title, picture.source, picture.target, picture.weights)
         path.write_text(page, encoding="utf-8")
     elif isinstance(picture, Losses):
         _save(path, title, size=(7.2, 4.4), plot=lambda axes: _losses(axes, picture))
+    elif isinstance(picture, Plane):
+        _save(path, title, size=(9.0, 7.0), plot=lambda axes: _plane(axes, picture))
     else:
         _save(path, title, size=_size(picture), plot=lambda axes: _attention(axes, picture))
 
@@ -159,6 +171,16 @@ def _losses(axes: "Axes", picture: Losses) -> None:
     axes.set_ylabel(picture.label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
+
+
+def _plane(axes: "Axes", picture: Plane) -> None:
+    axes.plot(*zip(*picture.points, strict=True), "o", color=TRAIN, markersize=3)
+    for word, point in zip(picture.words, picture.points, strict=True):
+        axes.annotate(visible(word), point, xytext=(3, 2), textcoords="offset points", fontsize=9)
+    axes.set_xlabel("first principal component")
+    axes.set_ylabel("second")
+    axes.grid(alpha=0.25)
+    axes.margins(0.08)
 
 
 def _size(picture: Attention) -> tuple[float, float]:

@@ -10,10 +10,12 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.options import Device, Json, RunsDir, Threads
-from seqcli.cli.pictures import Attention, Losses, check_suffix, draw
+from seqcli.cli.pictures import Attention, Losses, Plane, check_suffix, draw
 from seqcli.core import runs
 from seqcli.core.runs import BEST
 from seqcli.errors import CheckpointError, ConfigError
+
+FREQUENT = 100  # words that are drawn where none are named
 
 
 class What(str, Enum):
@@ -21,6 +23,7 @@ class What(str, Enum):
 
     loss = "loss"
     attention = "attention"
+    vectors = "vectors"
 
 
 class Translated(Protocol):
@@ -45,11 +48,15 @@ def plot(
         ),
     ] = None,
     what: Annotated[
-        What, typer.Option("--what", help="The losses of the training, or where a translation looks.")
+        What, typer.Option("--what", help="The losses, where a translation looks, or words as points.")
     ] = What.loss,
     text: Annotated[
         str | None,
-        typer.Option("--text", help="The sentence to translate, for --what attention.", show_default=False),
+        typer.Option(
+            "--text",
+            help="The sentence to translate, for --what attention; the words, for --what vectors.",
+            show_default="the 100 most frequent words",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -62,25 +69,30 @@ def plot(
     threads: Threads = 0,
     json: Json = False,
 ) -> None:
-    """Draw a run's losses, or a translation's attention, into a file: [bold]seqcli plot -o losses.png[/]
+    """Draw a run's losses, a translation's attention, or word vectors, into a file: [bold]seqcli plot -o losses.png[/]
+
+    Word vectors are drawn along the two directions in which they differ most (principal components).
 
     .png and .svg need matplotlib (pip install "seqcli\\[plot]"); .html needs nothing.
     """
     if output is not None:
         check_suffix(output)
     text = console.typed(text) if text is not None else None
-    if (what is What.attention) != (text is not None):
-        raise ConfigError(
-            "--text is the sentence for --what attention; a picture of the losses has none."
-            if text is not None
-            else '--what attention needs a sentence to translate: --text "..."'
-        )
-    path = runs.find(run, runs_dir, "translate" if what is What.attention else None)
+    if what is What.loss and text is not None:
+        raise ConfigError("--text is the sentence for --what attention; a picture of the losses has none.")
+    if what is What.attention and text is None:
+        raise ConfigError('--what attention needs a sentence to translate: --text "..."')
+    path = runs.find(run, runs_dir, {What.attention: "translate", What.vectors: "embed"}.get(what))
     name = path.name if path.is_dir() else path.parent.name if path.name == BEST else path.stem
-    picture: Losses | Attention
-    if text is None:
+    picture: Losses | Attention | Plane
+    if what is What.loss:
         picture, title = losses_of(path), f"{name}: losses"
+    elif what is What.vectors:
+        vectors = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="embed")
+        words = (text or "").split() or [word for word in vectors.words if word.isalpha()][:FREQUENT]
+        picture, title = Plane(words, vectors.plane(words)), f"{name}: word vectors"
     else:
+        assert text is not None
         model = cast(Translator, runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate"))
         picture, title = attention_of(model, text, name), f"{name}: {text}"
     output = output or _free(Path(f"{name or 'run'}-{what.value}.svg"))

@@ -17,6 +17,14 @@ from seqcli.cli import console
 from seqcli.cli.console import count, duration, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
 
+TRY = {  # what to type after a training
+    "lm": "sample",
+    "translate": "translate",
+    "tag": 'tag "some words"',
+    "classify": 'classify "some words"',
+    "embed": "neighbors WORD",
+}
+
 
 @contextmanager
 def drawer(*, quiet: bool, json: bool, runs_dir: str) -> Iterator["Drawer"]:
@@ -202,6 +210,8 @@ class LiveDrawer(Drawer):
 def description(event: Started) -> list[str]:
     """What is going to be trained, and what `auto` became."""
     s = event.settings
+    if s["task"] == "embed":
+        return _embed_description(event)
     network = f"{s['cell']} {s['layers']} x {s['hidden']}"
     network += ", one-hot" if s["encoding"] == "one-hot" else f", embedding {s['embedding_dim']}"
     network += f", dropout {s['dropout']:g}" if s["dropout"] else ""
@@ -226,6 +236,20 @@ def description(event: Started) -> list[str]:
     ]
 
 
+def _embed_description(event: Started) -> list[str]:
+    s = event.settings
+    budget = f"{event.total_steps} steps" if event.total_steps else f"{s['minutes']:g} min"
+    budget += f", from step {event.step}" if event.step else ""
+    how = f"{s['negatives']} negatives" if s["negatives"] else "full softmax"
+    valid = f", {count(event.valid_tokens)} for validation" if event.valid_tokens else ""
+    return [
+        f"{event.run_dir}",
+        f"  model  {s['objective']}, window {s['window']}, {how}, width {s['embedding_dim']}",
+        f"  data   {count(event.train_tokens)} words and line ends{valid}, vocabulary {count(event.vocab_size)}",
+        f"  train  sgd {s['lr']:g} {s['schedule']}, {s['batch_size']} words an update, fp32 on {s['device']}, {budget}",
+    ]
+
+
 def planned(event: Planned) -> str:
     """How many steps the minutes became."""
     return f"{event.total_steps} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step."
@@ -241,9 +265,6 @@ def evaluated(event: Evaluated) -> str:
         f"  {name} {form.format(event.figures[name])}" for name, form in forms.items() if name in event.figures
     )
     return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
-
-
-TRY = {"lm": "sample", "translate": "translate", "tag": 'tag "some words"', "classify": 'classify "some words"'}
 
 
 def summary(event: Finished, named: str, task: str, select: str) -> list[str]:

@@ -94,7 +94,7 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "task": c.task or "lm",
-        "model": f"{c.cell} {c.layers} x {c.hidden}",
+        "model": f"{c.objective} {c.embedding_dim}" if c.task == "embed" else f"{c.cell} {c.layers} x {c.hidden}",
         "step": run.step,
         "val_loss": run.best["val_loss"] if run.best else None,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.finished_at)),

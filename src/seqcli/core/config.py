@@ -28,6 +28,7 @@ PANELS = (
     "Machine",
 )
 TASKS = ("lm", "translate", "tag", "classify", "embed")
+RECURRENT = "lm translate tag classify"
 
 
 def option(
@@ -59,7 +60,7 @@ class Config(BaseModel):
     label_column: str | None = option("Data", "The column of the labels, in a file with a header.", auto="the second column of a file without one", only="classify")
     unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream", only="lm")
     valid: str | None = option("Data", "Validate on this file instead of a part of the training data.")
-    valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the pairs.", 0.1)
+    valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the pairs; none for embed.", 0.1)
     valid_tokens: Annotated[int, Field(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
     test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
@@ -68,17 +69,17 @@ class Config(BaseModel):
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe", only="translate")
     normalize: Literal["nfc", "nfd", "nfkc", "none"] = option("Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc")
     lowercase: bool | None = option("Tokens", "Lower-case words (word).", auto="for tag and classify")
-    min_count: Positive = option("Tokens", "Rarer words (word) or characters (char) become <unk>.", 1)
-    vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate")
+    min_count: Positive | None = option("Tokens", "Rarer words (word) or characters (char) become <unk>.", auto="5 for embed, else 1")
+    vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate, all for embed")
 
-    cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm")
-    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 for classify")
-    layers: Positive = option("Model", "Layers in the stack.", 1)
-    bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder")
-    encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
-    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by task and vocabulary; as --hidden with --tie")
-    tie: bool | None = option("Model", "Share the embedding with the output layer.", auto="for translate")
-    dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data")
+    cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm", only=RECURRENT)
+    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 for classify", only=RECURRENT)
+    layers: Positive = option("Model", "Layers in the stack.", 1, only=RECURRENT)
+    bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder, tag and classify", only=RECURRENT)
+    encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding", only=RECURRENT)
+    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by task and vocabulary; as --hidden with --tie; 100 for embed")
+    tie: bool | None = option("Model", "Share the embedding with the output layer.", auto="for translate", only=RECURRENT)
+    dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data", only=RECURRENT)
     loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy", only="lm")
 
     attention: Literal["none", "dot", "general", "concat", "scaled-dot"] = option("Translation", "How a decoder state is scored against the encoder's.", "general", only="translate")
@@ -95,13 +96,13 @@ class Config(BaseModel):
     class_weights: Literal["none", "balanced"] = option("Labels", "balanced: rare labels weigh as much as frequent ones.", "none", only="classify")
     word_dropout: Fraction | None = option("Labels", "Part of the tokens that become <unk> in training.", auto="by the data", only="tag classify")
 
-    vectors: str | None = option("Vectors", "Start the embedding from this file of word vectors: GloVe, word2vec or fastText.", only="lm translate tag classify")
-    freeze_vectors: bool = option("Vectors", "Do not train the vectors that were found there.", False, only="lm translate tag classify")
+    vectors: str | None = option("Vectors", "Start the embedding from this file of word vectors: GloVe, word2vec or fastText.", only=RECURRENT)
+    freeze_vectors: bool = option("Vectors", "Do not train the vectors that were found there.", False, only=RECURRENT)
     objective: Literal["skipgram", "cbow"] = option("Vectors", "skipgram: a word tells its neighbours; cbow: they tell the word.", "skipgram", only="embed")
     negatives: Annotated[int, Field(ge=0)] | None = option("Vectors", "Negative samples a word; 0 is the full softmax.", auto="5; 0 for a vocabulary of less than 100 words", only="embed")
     subsample: Annotated[float, Field(ge=0)] = option("Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3, only="embed")
 
-    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears: 12 to 60")
+    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears: 12 to 60, for embed 5")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
     minutes: Annotated[float, Field(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
     select: Literal["loss", "bleu", "chrf", "exact", "accuracy", "f1"] | None = option("Budget", "The validation figure that the best model is chosen by: bleu, chrf, exact for translate; accuracy, f1 for tag and classify.", auto="accuracy for tag and classify, else the loss", only="translate tag classify")
@@ -109,15 +110,15 @@ class Config(BaseModel):
 
     batch_size: Positive | None = option("Optimization", "Sequences trained side by side.", auto="by task, data and budget")
     batch_tokens: Positive | None = option("Optimization", "Tokens in a batch, instead of --batch-size.", auto="1000 for translate", only="translate tag classify")
-    window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line.", auto="64; 256 with --unit line")
-    optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon")
-    lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer")
+    window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line; for embed, how far a word sees to each side.", auto="64; 256 with --unit line; 5 for embed", only="lm embed")
+    optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] | None = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", auto="muon; sgd for embed, always")
+    lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer; for embed by objective")
     schedule: Literal["linear", "cosine", "constant", "plateau", "step"] = option("Optimization", "How the learning rate falls after the warm-up.", "linear")
-    warmup: Annotated[int, Field(ge=0)] = option("Optimization", "Steps of linear warm-up.", 50)
-    clip: Annotated[float, Field(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0)
-    weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0")
-    label_smoothing: Fraction | None = option("Optimization", "Label smoothing of the training loss.", auto="0.1 for translate, else 0")
-    average_decay: Fraction | None = option("Optimization", "Evaluate and save exponentially averaged weights (0: off).", auto="over the last 3 % of the run")
+    warmup: Annotated[int, Field(ge=0)] | None = option("Optimization", "Steps of linear warm-up.", auto="50; 0 for embed")
+    clip: Annotated[float, Field(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0, only=RECURRENT)
+    weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0", only=RECURRENT)
+    label_smoothing: Fraction | None = option("Optimization", "Label smoothing of the training loss.", auto="0.1 for translate, else 0", only=RECURRENT)
+    average_decay: Fraction | None = option("Optimization", "Evaluate and save exponentially averaged weights (0: off).", auto="over the last 3 % of the run", only=RECURRENT)
     average: Annotated[int, Field(ge=0)] = option("Optimization", "At the end, try the mean of so many of the best evaluated weights (0: no).", 0)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = option("Optimization", "Seed of every random choice.", 1)
 
@@ -129,7 +130,7 @@ class Config(BaseModel):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("Machine", "Arithmetic of the products; parameters stay fp32.", "auto")
-    threads: Annotated[int, Field(ge=0, le=1024)] = option("Machine", "Processor threads (0: all cores).", 0)
+    threads: Annotated[int, Field(ge=0, le=1024)] = option("Machine", "Processor threads (0: all cores; for embed one, beside one that reads ahead).", 0)
     # fmt: on
 
     def with_(self, **changes: Any) -> "Config":

@@ -20,7 +20,7 @@ from seqcli.errors import CheckpointError, ConfigError
 if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
-    from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator
+    from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator, WordVectors
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
@@ -140,6 +140,8 @@ def load(run: str | Path | None = ..., *, task: Literal["tag"], **where: "Unpack
 @overload
 def load(run: str | Path | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
 @overload
+def load(run: str | Path | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
+@overload
 def load(run: str | Path | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Model": ...
 def load(
     run: str | Path | None = None,
@@ -207,7 +209,12 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
     if run is None:
         named = config.files[0] if config.files else config.source or "text"
         stem = Path(named).resolve().stem
-        base = re.sub(r"[^\w.-]+", "-", f"{stem}-{config.cell}").strip("-.") or "run"
+        base = (
+            re.sub(r"[^\w.-]+", "-", f"{stem}-{config.objective if config.task == 'embed' else config.cell}").strip(
+                "-."
+            )
+            or "run"
+        )
         run, count = base, 1
         while (runs_dir / run).exists():
             count += 1

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from seqcli.core.training import files
+from seqcli.core.training.checkpoint import read
 from seqcli.core.training.files import METRICS, add_point, forget_points_after, read_points
+from seqcli.errors import CheckpointError
 
 SPOILT = b'{"step": 2, "lo\n\xff\xfe\0\n[3]\n{"loss": 1}\n{"step": "3"}\nnull\n\n'
 
@@ -34,3 +36,13 @@ def test_points_are_not_lost_when_the_disk_is_full(tmp_path: Path, monkeypatch: 
         forget_points_after(tmp_path, 1)
     assert read_points(tmp_path) == [{"step": 1}]
     assert [p.name for p in tmp_path.iterdir()] == [METRICS]
+
+
+def test_a_cut_file_whose_size_looks_like_a_pickle_is_damaged_all_the_same() -> None:
+    """The first byte of a safetensors file is its header's size, which may be 0x80, a pickle's first one."""
+    Path("cut.safetensors").write_bytes((0x280).to_bytes(8, "little") + b'{"w":')
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read(Path("cut.safetensors"))
+    Path("model.pt").write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(CheckpointError, match="pickled"):
+        read(Path("model.pt"))

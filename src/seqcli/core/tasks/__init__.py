@@ -7,23 +7,38 @@ from typing import Any
 from seqcli.core.config import Config
 from seqcli.core.tasks.classifier import Classifier
 from seqcli.core.tasks.classify import ClassifyJob
+from seqcli.core.tasks.embed import EmbedJob
 from seqcli.core.tasks.language_model import LanguageModel
 from seqcli.core.tasks.lm import LMJob
 from seqcli.core.tasks.tag import TagJob
 from seqcli.core.tasks.tagger import Tagger
 from seqcli.core.tasks.translate import TranslateJob
 from seqcli.core.tasks.translator import Translator
+from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.training.job import Job
 
-TASKS: dict[str, Callable[..., Job]] = {"lm": LMJob, "translate": TranslateJob, "tag": TagJob, "classify": ClassifyJob}
-MODELS: dict[str, Any] = {"lm": LanguageModel, "translate": Translator, "tag": Tagger, "classify": Classifier}
-Model = LanguageModel | Translator | Tagger | Classifier
+TASKS: dict[str, Callable[..., Job]] = {
+    "lm": LMJob,
+    "translate": TranslateJob,
+    "tag": TagJob,
+    "classify": ClassifyJob,
+    "embed": EmbedJob,
+}
+MODELS: dict[str, Any] = {
+    "lm": LanguageModel,
+    "translate": Translator,
+    "tag": Tagger,
+    "classify": Classifier,
+    "embed": WordVectors,
+}
+Model = LanguageModel | Translator | Tagger | Classifier | WordVectors
 
 __all__ = [
     "MODELS",
     "TASKS",
     "Classifier",
     "ClassifyJob",
+    "EmbedJob",
     "LMJob",
     "LanguageModel",
     "Model",
@@ -31,6 +46,7 @@ __all__ = [
     "Tagger",
     "TranslateJob",
     "Translator",
+    "WordVectors",
     "task_of",
 ]
 

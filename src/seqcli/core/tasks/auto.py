@@ -17,8 +17,11 @@ def shared(config: Config, device: torch.device) -> dict[str, Any]:
     c["precision"] = pick_precision(config.precision, device)
     if not (c["epochs"] or c["steps"] or c["minutes"]):
         c["minutes"] = 3.0
+    c["optimizer"] = config.optimizer or "muon"
+    c["warmup"] = 50 if config.warmup is None else config.warmup
+    c["min_count"] = config.min_count or 1
     if c["weight_decay"] is None:
-        c["weight_decay"] = 0.1 if config.optimizer in ("muon", "adamw") else 0.0
+        c["weight_decay"] = 0.1 if c["optimizer"] in ("muon", "adamw") else 0.0
     return c
 
 
@@ -27,7 +30,7 @@ def tokenizer_options(config: Config) -> dict[str, Any]:
     return {
         "normalize": config.normalize,
         "lowercase": bool(config.lowercase),
-        "min_count": config.min_count,
+        "min_count": config.min_count or 1,
         "vocab_size": config.vocab_size,
     }
 
@@ -75,7 +78,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
         while not lines and size > 8 and tokens < size * c["window"] * 20:
             size //= 2
         c["batch_size"] = size
-    c["lr"] = c["lr"] or PEAK[config.optimizer]
+    c["lr"] = c["lr"] or PEAK[c["optimizer"]]
     return build(c)
 
 
@@ -96,7 +99,7 @@ def resolve_pairs(config: Config, pairs: int, tokens: int, device: torch.device,
     if c["dropout"] is None:
         passes = seen / tokens
         c["dropout"] = 0.1 if passes < 2 else 0.2 if passes < 8 else 0.3
-    c["lr"] = c["lr"] or (0.5 * PEAK[config.optimizer])
+    c["lr"] = c["lr"] or (0.5 * PEAK[c["optimizer"]])
     return build(c)
 
 
@@ -117,7 +120,7 @@ def resolve_tags(
     c["label_smoothing"] = config.label_smoothing or 0.0
     if c["batch_size"] is None and c["batch_tokens"] is None:
         c["batch_size"] = 32 if sentences > 1000 else 16
-    c["lr"] = c["lr"] or 0.5 * PEAK[config.optimizer]
+    c["lr"] = c["lr"] or 0.5 * PEAK[c["optimizer"]]
     return build(c)
 
 
@@ -138,5 +141,5 @@ def resolve_labels(
     c["label_smoothing"] = config.label_smoothing or 0.0
     if c["batch_size"] is None and c["batch_tokens"] is None:
         c["batch_size"] = 64 if texts > 4000 else 16
-    c["lr"] = c["lr"] or 0.25 * PEAK[config.optimizer]
+    c["lr"] = c["lr"] or 0.25 * PEAK[c["optimizer"]]
     return build(c)

@@ -83,8 +83,9 @@ def read(path: Path) -> Stored:
 
 def _what_it_is(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
-        head = file.read(2)
-    if head == b"PK" or head[:1] == b"\x80":
+        head = file.read(9)
+    begins = head[8:] == b"{"  # a safetensors file: eight bytes of size, any of them 0x80 by chance, then JSON
+    if head[:2] == b"PK" or (head[:1] == b"\x80" and not begins):
         return (
             f"{path} is a pickled torch file. Such a file can run any code when opened, so seqcli never reads one; "
             "convert it to safetensors where you trust it."

@@ -1,6 +1,6 @@
 """What a task gives the training loop."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,8 @@ Carry = list[Tensor]  # what one step hands to the next: a recurrent state, flat
 
 
 class Job(Protocol):
-    """What is learnt. `config` is resolved: device, precision, rates and sizes are no longer auto."""
+    """What is learnt: a GradientJob or an UpdateJob. `config` is resolved: device, precision, rates and
+    sizes are no longer auto."""
 
     config: Config
 
@@ -25,12 +26,6 @@ class Job(Protocol):
     valid_tokens: int
     vocab_size: int
 
-    def loss(self, step: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
-        """Mean loss of batch `step`, its number of real targets, and what to carry to the next step.
-
-        `done` is the part of the training that is behind, 0 while its length is not known.
-        """
-
     def evaluate(self) -> dict[str, float] | None:
         """Validation figures, `loss` among them; None without validation data."""
 
@@ -39,3 +34,24 @@ class Job(Protocol):
 
     def metadata(self) -> dict[str, Any]:
         """What `best.safetensors` needs beside the weights to be used alone."""
+
+
+@runtime_checkable
+class GradientJob(Job, Protocol):
+    """A loss, which the loop differentiates and hands to an optimizer."""
+
+    def loss(self, step: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
+        """Mean loss of batch `step`, its number of real targets, and what to carry to the next step.
+
+        `done` is the part of the training that is behind, 0 while its length is not known.
+        """
+
+
+@runtime_checkable
+class UpdateJob(Job, Protocol):
+    """Changes its weights itself, where a gradient touches few rows of large tables: by SGD, without state."""
+
+    def update(self, step: int, rate: float) -> tuple[float, float, int]:
+        """One step with this learning rate; its mean loss, the norm of its gradient (both may be those of a part),
+        and its number of tokens. What it does depends on the weights, `step` and `rate` alone.
+        """

@@ -16,7 +16,7 @@ from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
 from seqcli.core.training.files import add_point, forget_points_after
-from seqcli.core.training.job import Job
+from seqcli.core.training.job import GradientJob, Job, UpdateJob
 from seqcli.core.training.state import State
 from seqcli.errors import ConfigError, TrainingError
 
@@ -30,6 +30,8 @@ class Loop:
         self.job, self.run_dir, self.config, self._clock = job, run_dir, job.config, clock
         _check_validation(job)
         self.model, self.state, self.budget = job.model, State(job), Budget(job)
+        self._updater = job if isinstance(job, UpdateJob) else None
+        self._learner = job if isinstance(job, GradientJob) else None
         self.budget.begin(self.state.at)
         self._notices: list[str] = []
         self.best_few = BestFew(run_dir, self.config.average) if self.config.average > 1 else None
@@ -116,18 +118,34 @@ class Loop:
         return events
 
     def _step(self) -> tuple[float, float]:
-        """One update; returns its loss and gradient norm.
+        """One update; returns its loss and gradient norm."""
+        at, c = self.state.at, self.config
+        self._rate = (c.lr or 0.0) * at.peak * schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps)
+        if self._updater is not None:
+            (value, size, tokens), updated = self._updater.update(at.step, self._rate), True
+        else:
+            assert self._learner is not None
+            value, size, tokens, updated = self._descend(self._learner, self._rate)
+        at.step += 1
+        at.loss_sum += value * tokens
+        at.norm_sum += size
+        at.tokens += tokens
+        at.steps += 1
+        at.updates += updated
+        return value, size
+
+    def _descend(self, job: GradientJob, rate: float) -> tuple[float, float, int, bool]:
+        """One update by the optimizers: loss, gradient norm, tokens, and whether there was one.
 
         Where fp16 gradients overflow there is none: the scaler alone learns from it.
         """
         s, at, c = self.state, self.state.at, self.config
-        rate = (c.lr or 0.0) * at.peak * schedule.factor(c.schedule, at.step, c.warmup, at.total_steps)
         for optimizer in s.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         done = at.step / at.total_steps if at.total_steps else 0.0
-        with autocast(c.precision, self.job.device):
-            loss, tokens, s.carry = self.job.loss(at.step, s.carry, done)
+        with autocast(c.precision, job.device):
+            loss, tokens, s.carry = job.loss(at.step, s.carry, done)
         self.model.zero_grad(set_to_none=True)
         s.scaler.scale(loss).backward()
         for optimizer in s.optimizers:
@@ -140,14 +158,7 @@ class Loop:
             if s.averaged:
                 s.averaged.update(self._decay(), at.step)
         s.scaler.update()
-        at.step += 1
-        value, size = loss.item(), 0.0 if overflowed else norm.item()
-        at.loss_sum += value * tokens
-        at.norm_sum += size
-        at.tokens += tokens
-        at.steps += 1
-        at.updates += not overflowed
-        return value, size
+        return loss.item(), 0.0 if overflowed else norm.item(), tokens, not overflowed
 
     def _decay(self) -> float:
         if self.config.average_decay is not None:
@@ -160,13 +171,12 @@ class Loop:
         at = self.state.at
         tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # done in these seconds
         left = (at.total_steps - at.step) * seconds / steps if at.total_steps is not None else None
-        rate = max(group["lr"] for optimizer in self.state.optimizers for group in optimizer.param_groups)
         event = Logged(
             at.step,
             at.total_steps,
             at.step / self.job.steps_per_epoch,
             at.loss_sum / max(1, at.tokens),
-            rate,
+            self._rate,
             at.norm_sum / max(1, at.updates),
             tokens / max(1e-9, seconds),
             at.seconds,

@@ -11,7 +11,7 @@ from seqcli.core.layers import Dropout
 from seqcli.core.training import checkpoint
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.checkpoint import Stored
-from seqcli.core.training.job import Carry, Job
+from seqcli.core.training.job import Carry, Job, UpdateJob
 from seqcli.core.training.optimizer import make_optimizers
 from seqcli.errors import CheckpointError
 
@@ -42,14 +42,17 @@ class State:
 
     def __init__(self, job: Job) -> None:
         self.job, self.model, c = job, job.model, job.config
-        assert c.lr is not None and c.weight_decay is not None, "the task resolves these"
         self.generator = torch.Generator(device=job.device).manual_seed(c.seed)
         for module in self.model.modules():
             if isinstance(module, Dropout):
                 module.generator = self.generator
         dtype = torch.bfloat16 if c.precision != "fp32" else torch.float32
-        self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, dtype)
-        self.averaged = Averaged(self.model) if c.average_decay != 0 else None
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self.averaged = None
+        if not isinstance(job, UpdateJob):
+            assert c.optimizer and c.lr is not None and c.weight_decay is not None, "the task resolves these"
+            self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, dtype)
+            self.averaged = Averaged(self.model) if c.average_decay != 0 else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=c.precision == "fp16")
         self.carry: Carry = []
         self.at = Progress()

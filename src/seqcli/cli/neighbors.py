@@ -1,0 +1,67 @@
+"""seqcli neighbors, seqcli analogy: what word vectors have learnt."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from seqcli.cli import console
+from seqcli.cli.options import Device, Json, Run, RunsDir, Threads
+from seqcli.core import runs
+
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many words to show.")]
+
+
+def neighbors(
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words to look around.", show_default=False)],
+    n: Count = 10,
+    run: Run = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """The words nearest to a word, by the cosine of their vectors: [bold]seqcli neighbors king[/]
+
+    Piped, a line is WORD TAB NEIGHBOR TAB COSINE.
+    """
+    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="embed")
+    for word, found in [(word, model.neighbors(word, n)) for word in map(console.typed, words)]:
+        _show(found, json=json, heading=word, query={"word": word}, what="neighbors")
+
+
+def analogy(
+    a: Annotated[str, typer.Argument(metavar="A", help="As A ...", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help="... is to B,", show_default=False)],
+    c: Annotated[str, typer.Argument(metavar="C", help="so is C to what?", show_default=False)],
+    n: Count = 5,
+    run: Run = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """What is to C as B is to A: [bold]seqcli analogy man king woman[/]
+
+    The words whose vectors are nearest to B - A + C, none of the three among them.
+    """
+    a, b, c = map(console.typed, (a, b, c))
+    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="embed")
+    heading = f"{a} : {b} = {c} : ?"
+    _show(model.analogy(a, b, c, n), json=json, heading=heading, query={"a": a, "b": b, "c": c}, what="answers")
+
+
+def _show(found: list[tuple[str, float]], *, json: bool, heading: str, query: dict[str, str], what: str) -> None:
+    if json:
+        console.print_json({**query, what: [{"word": word, "cosine": cosine} for word, cosine in found]})
+        return
+    if not console.stdout_is_terminal():
+        for word, cosine in found:
+            print("\t".join([*query.values(), word, f"{cosine:.6f}"]))
+        return
+    table = Table(box=None, header_style="dim")
+    table.add_column(heading)
+    table.add_column("cosine", justify="right")
+    for word, cosine in found:
+        table.add_row(word, f"{cosine:.4f}")
+    console.stdout.print(table)
