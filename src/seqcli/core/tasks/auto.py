@@ -112,7 +112,7 @@ def resolve_tags(
     c["bidirectional"] = config.bidirectional is not False
     c["select"] = config.select or ("accuracy" if valid else None)
     if bounded and not (c["epochs"] or c["steps"]):
-        c["epochs"] = 60.0
+        c["epochs"] = 40.0
     c["hidden"] = c["hidden"] or 256
     c["embedding_dim"] = c["embedding_dim"] or 100
     c["dropout"] = 0.5 if c["dropout"] is None else c["dropout"]
@@ -132,14 +132,15 @@ def resolve_labels(
     c["task"], c["tie"] = "classify", False
     c["bidirectional"] = config.bidirectional is not False
     c["select"] = config.select or ("accuracy" if valid else None)
+    letters = c["tokens"] in ("char", "byte")
     if bounded and not (c["epochs"] or c["steps"]):
-        c["epochs"] = 30.0
+        c["epochs"] = 20.0 if letters or texts < 4000 else 6.0  # words are soon learnt by heart
     c["hidden"] = c["hidden"] or 128
-    c["embedding_dim"] = c["embedding_dim"] or (64 if c["tokens"] in ("char", "byte") else 128)
-    c["dropout"] = 0.5 if c["dropout"] is None else c["dropout"]
-    c["word_dropout"] = (0.1 if c["tokens"] == "word" else 0.0) if c["word_dropout"] is None else c["word_dropout"]
+    c["embedding_dim"] = c["embedding_dim"] or (64 if letters else 300)
+    c["dropout"] = (0.3 if letters else 0.5) if c["dropout"] is None else c["dropout"]
+    c["word_dropout"] = (0.3 if c["tokens"] == "word" else 0.0) if c["word_dropout"] is None else c["word_dropout"]
     c["label_smoothing"] = config.label_smoothing or 0.0
     if c["batch_size"] is None and c["batch_tokens"] is None:
         c["batch_size"] = 64 if texts > 4000 else 16
-    c["lr"] = c["lr"] or 0.25 * PEAK[c["optimizer"]]
+    c["lr"] = c["lr"] or (0.75 if letters else 0.25) * PEAK[c["optimizer"]]
     return build(c)
