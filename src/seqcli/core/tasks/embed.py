@@ -11,6 +11,7 @@ from seqcli.core.config import Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
 from seqcli.core.models.embed import add, build_tables
+from seqcli.core.tasks.auto import tokenizer_options
 from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.tokenizers import SPECIALS
 from seqcli.core.tokenizers.word import WordTokenizer
@@ -160,12 +161,7 @@ def read_data(config: Config, say: Say, tokenizer: tokenizers.Tokenizer | None) 
     """Training and validation text. Raises DataError for what no vectors can be learnt from."""
     paths = find_texts(config.files)
     how: dict[str, Any] = {"unit": "line", "invalid": config.invalid_utf8, "progress": say}
-    options = {
-        "normalize": config.normalize,
-        "lowercase": config.lowercase,
-        "min_count": config.min_count,
-        "vocab_size": config.vocab_size or 1 << 30,
-    }
+    options = tokenizer_options(config) | {"vocab_size": config.vocab_size or 1 << 30}
     data = open_tokens(paths, tokenizer=tokenizer, kind="word", options=options, **how)
     known = data.tokenizer.vocab_size - len(SPECIALS)
     if known < 2:
