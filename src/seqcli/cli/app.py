@@ -21,7 +21,7 @@ from seqcli.cli.translate import translate
 
 app = typer.Typer(
     name="seqcli",
-    help="Train recurrent sequence models on your own text, sample from them, measure them.",
+    help="Train recurrent sequence models on your own text; sample, translate, tag, classify with them; measure them.",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -41,7 +41,7 @@ def common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Train recurrent sequence models on your own text, sample from them, measure them.
+    """Train recurrent sequence models on your own text; sample, translate, tag, classify with them; measure them.
 
     First steps: [bold]seqcli train corpus.txt[/], then [bold]seqcli sample --prime hello[/].
     """

@@ -221,8 +221,11 @@ def description(event: Started) -> list[str]:
     data = f"{count(event.train_tokens)} {s['tokens']} tokens, {count(event.valid_tokens)} for validation"
     rows = {"lm": f"x {s['window']}", "translate": "pairs", "tag": "sentences", "classify": "texts"}[str(s["task"])]
     batch = f"{s['batch_size']} {rows}" if s["batch_size"] else f"{s['batch_tokens']} tokens"
-    if s["task"] in ("tag", "classify") and s["bidirectional"]:
-        network = f"bidirectional {network}"
+    if s["task"] in ("tag", "classify"):
+        network = "bidirectional " * bool(s["bidirectional"]) + network
+        network += f", {s['pool']} pooling" if s["task"] == "classify" else ""
+        network += f", characters by {s['characters']}" if s["task"] == "tag" and s["characters"] != "none" else ""
+        network += ", random field" * bool(s["crf"])
     if s["task"] == "translate":
         network = (
             f"{'bidirectional ' * bool(s['bidirectional'])}encoder, {s['attention']} attention, decoder; {network}"

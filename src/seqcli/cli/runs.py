@@ -79,6 +79,8 @@ def info(
         return
     config = about.pop("config") or {}
     figures = about.pop("figures", None) or {}
+    if figures:
+        about.pop("val_loss", None)  # it is among them
     for key, value in about.items():
         print(f"{key:<20}{value:,}" if isinstance(value, int) else f"{key:<20}{value}")
     for key, value in figures.items():

@@ -48,8 +48,10 @@ def train(
     *,
     options: dict[str, Any],
 ) -> None:
-    """Train a model: [bold]seqcli train corpus.txt[/] a language model, [bold]seqcli train pairs.tsv[/] a translator,
-    [bold]seqcli train sentences.conllu[/] a tagger, [bold]seqcli train --task classify labelled.tsv[/] a classifier.
+    """Train a model on a file of yours: [bold]seqcli train corpus.txt[/]
+
+    A text makes a language model, [bold]pairs.tsv[/] a translator, [bold]sentences.conllu[/] a tagger;
+    [bold]--task classify[/] takes labelled texts, [bold]--task embed[/] learns word vectors.
 
     With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.
