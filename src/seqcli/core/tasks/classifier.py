@@ -146,11 +146,12 @@ def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto"
         for rows in rows_in_order(lines.lengths, TOKENS_AT_ONCE):
             ids, mask = lines.padded(rows)
             found, looked = model(ids.to(device), mask.to(device))
-            for k, row in enumerate(rows):
-                scores[row] = found[k].cpu()
-                if looked is not None:
-                    attended = True
-                    weights[row] = looked[k, : lines.lengths[row]].cpu()
+            for row, each in zip(rows, found.cpu(), strict=True):
+                scores[row] = each
+            if looked is not None:
+                attended = True
+                for row, each in zip(rows, looked.cpu(), strict=True):
+                    weights[row] = each[: lines.lengths[row]]
     return torch.stack(scores), weights if attended else None
 
 
