@@ -36,7 +36,10 @@ class TranslateJob:
         pairs = read_training(config, say)
         targets = len({target for _, target in pairs})
         if config.task is None and targets * 50 <= len(pairs):
-            say(f"The targets are {targets} different ones: to learn them as labels of texts, say --task classify.")
+            say(
+                f"The targets are {targets} different ones: to learn them as labels of texts, say --task classify; "
+                "as labels of words, with a blank line after each sentence, --task tag."
+            )
         if metadata is not None:
             self.source_tokenizer = tokenizers.from_json(metadata["source_tokenizer"])
             self.tokenizer = tokenizers.from_json(metadata["tokenizer"])
