@@ -112,7 +112,7 @@ def resolve_tags(
     c["bidirectional"] = config.bidirectional is not False
     c["select"] = config.select or ("accuracy" if valid else None)
     if bounded and not (c["epochs"] or c["steps"]):
-        c["epochs"] = 40.0
+        c["epochs"] = 20.0
     c["hidden"] = c["hidden"] or 256
     c["embedding_dim"] = c["embedding_dim"] or 100
     c["dropout"] = 0.5 if c["dropout"] is None else c["dropout"]
