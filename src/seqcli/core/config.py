@@ -73,7 +73,7 @@ class Config(BaseModel):
     vocab_size: Annotated[int, Field(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate, all for embed")
 
     cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm", only=RECURRENT)
-    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 for classify", only=RECURRENT)
+    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 or 256 for classify", only=RECURRENT)
     layers: Positive = option("Model", "Layers in the stack.", 1, only=RECURRENT)
     bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder, tag and classify", only=RECURRENT)
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding", only=RECURRENT)

@@ -135,12 +135,12 @@ def resolve_labels(
     letters = c["tokens"] in ("char", "byte")
     if bounded and not (c["epochs"] or c["steps"]):
         c["epochs"] = 20.0 if letters or texts < 4000 else 6.0  # words are soon learnt by heart
-    c["hidden"] = c["hidden"] or 128
+    c["hidden"] = c["hidden"] or (256 if letters and texts > 4000 else 128)
     c["embedding_dim"] = c["embedding_dim"] or (64 if letters else 300)
-    c["dropout"] = (0.3 if letters else 0.5) if c["dropout"] is None else c["dropout"]
+    c["dropout"] = (0.4 if letters else 0.5) if c["dropout"] is None else c["dropout"]
     c["word_dropout"] = (0.3 if c["tokens"] == "word" else 0.0) if c["word_dropout"] is None else c["word_dropout"]
     c["label_smoothing"] = config.label_smoothing or 0.0
     if c["batch_size"] is None and c["batch_tokens"] is None:
-        c["batch_size"] = 64 if texts > 4000 else 16
-    c["lr"] = c["lr"] or (0.75 if letters else 0.25) * PEAK[c["optimizer"]]
+        c["batch_size"] = 16 if texts < 4000 else 128 if letters else 64
+    c["lr"] = c["lr"] or (0.67 if letters else 0.25) * PEAK[c["optimizer"]]
     return build(c)
