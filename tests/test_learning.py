@@ -61,7 +61,7 @@ def test_every_cell_learns_prose(cell: str) -> None:
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("attention", ["dot", "general", "concat", "scaled-dot", "none"])
 def test_copy_and_reverse_are_learnt(cell: str, attention: str) -> None:
-    """Strings to themselves and backwards: all attentions reach 99 % of new strings; none, on short ones, most."""
+    """Strings to themselves and backwards: 99 % of new strings are right; without attention, of short ones."""
     random = np.random.default_rng(1)
     longest = 4 if attention == "none" else 8
     strings = {"".join(random.choice(list("abcdef"), random.integers(1, longest + 1))) for _ in range(4000)}
@@ -69,11 +69,11 @@ def test_copy_and_reverse_are_learnt(cell: str, attention: str) -> None:
         Path(f"{name}.tsv").write_text("".join(f"{s}\t{s[change]}\n" for s in sorted(strings)))
         config = build({
             "files": (f"{name}.tsv",), "cell": cell, "attention": attention, "hidden": 64, "embedding_dim": 32,
-            "dropout": 0.0, "label_smoothing": 0.0, "tie": False, "batch_size": 64, "steps": 1200, "select": "exact",
+            "dropout": 0.0, "label_smoothing": 0.0, "tie": False, "batch_size": 64, "steps": 500, "select": "exact",
         })  # fmt: skip
         list(runs.train(config, run=name))
         best = runs.read_run(Path("runs") / name).points
-        assert max(point.get("exact", 0.0) for point in best) >= (0.9 if attention == "none" else 0.99)
+        assert max(point.get("exact", 0.0) for point in best) >= 0.99
 
 
 @pytest.mark.slow
