@@ -251,6 +251,35 @@ def test_characters_one_hot_and_balanced_weights(seqcli: Run, tmp_path: Path) ->
     assert seqcli("classify", "zzz", "abab").out == "z\nab\n"
 
 
+def test_eval_without_a_run_goes_by_the_shape_of_the_file(
+    seqcli: Run, classifier: Path, tagger: Path, labelled: Path, columns: Path, tmp_path: Path
+) -> None:
+    """The tagger is the newer one."""
+    result = seqcli("eval", labelled)
+    assert result.code == 0 and "Run c:" in result.err and "cats" in result.out
+    result = seqcli("eval", columns)
+    assert result.code == 0 and "Run t:" in result.err and "DET" in result.out
+    other = tmp_path / "other.tsv"
+    other.write_text("a b\tone\nc d\ttwo\n")
+    refused(seqcli("eval", other, "--run", "c"), 1, "knows no label")
+    refused(seqcli("eval", other, "--run", "t"), 1, "knows no tag")
+
+
+def test_a_line_that_looks_like_a_header_is_pointed_out(seqcli: Run, labelled: Path) -> None:
+    labelled.write_text("text\tlabel\n" + labelled.read_text())
+    result = seqcli("train", "--task", "classify", labelled, *SMALL[:-1], "--steps", 2)
+    assert result.code == 0 and "If that line is a header" in result.err
+
+
+def test_texts_given_as_words_are_pointed_out(seqcli: Run, labelled: Path) -> None:
+    result = seqcli("train", "--task", "tag", labelled, *SMALL[:-1], "--steps", 2)
+    assert result.code == 0 and "--task classify" in result.err
+
+
+def test_help_lists_the_choices(seqcli: Run) -> None:
+    assert "[rnn | gru | lstm]" in seqcli("train", "--help").out
+
+
 # --- pretrained vectors ---------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """seqcli eval: figures of a model on a file."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,11 +43,6 @@ NAMES = {
 }
 
 OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # what these are for taggers and classifiers
-FOR = {
-    ".tsv": ("translate", "classify", "tag", "embed"),
-    ".csv": ("classify", "embed"),
-    ".conllu": ("tag",),
-}  # the tasks of a file
 MOST = 12  # confusions that are shown
 
 
@@ -83,8 +79,9 @@ def evaluate(
     found: dict[str, dict[str, Any]] = {}
     names: list[str | None] = [*run] if run else [None]
     for name in names:
-        kinds = FOR.get(Path(file).suffix.lower(), ("lm",))
-        path = (runs.newest(runs_dir, *kinds) if name is None else None) or runs.find(name, runs_dir)
+        path = (runs.newest(runs_dir, *fitting(file)) if name is None else None) or runs.find(name, runs_dir)
+        if name is None:
+            say(f"Run {path.name}:")
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
         options: dict[str, Any] = {"beam": beam} if model.config.task == "translate" else {}
@@ -101,6 +98,29 @@ def evaluate(
         show_one(*found.values())
     else:
         compare(found)
+
+
+def fitting(file: str) -> tuple[str, ...]:
+    """The tasks whose models such a file is for: by its ending, and a table by the shape of its first lines."""
+    path = Path(file)
+    if path.suffix.lower() == ".conllu":
+        return ("tag",)
+    if path.suffix.lower() not in (".tsv", ".csv"):
+        return ("lm",)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            head = [line.rstrip("\n") for line in islice(lines, 200)]
+    except OSError:
+        head = []  # what is wrong with it is said where it is read
+    cells = next((line.split("\t" if path.suffix.lower() == ".tsv" else ",") for line in head if line.strip()), [])
+    try:
+        score = float(cells[2]) if len(cells) == 3 else None
+    except ValueError:
+        score = None
+    if score is not None:
+        return ("embed",)
+    sentences = any(not line.strip() for line in head[:-1])
+    return ("tag",) if sentences else ("translate", "classify")
 
 
 def show_one(figures: dict[str, Any]) -> None:

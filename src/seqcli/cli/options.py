@@ -37,7 +37,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
         if name == "files":
             continue
         choices = choices_of(field)
-        help_ = (field.description or "") + (f" [{' | '.join(choices)}]" if choices else "")
+        help_ = (field.description or "") + (f" \\[{' | '.join(choices)}]" if choices else "")
         default = auto_of(field) if field.default is None else str(field.default)
         flags = [option_name(name), *ALIASES.get(name, ())]
         switch = "bool" in str(field.annotation)
@@ -48,7 +48,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
             help=help_,
             rich_help_panel=panel_of(field),
             show_default=default or "none",
-            metavar=_metavar(field.annotation, choices),
+            metavar="COLUMN" if name.endswith("_column") else _metavar(field.annotation, choices),
         )
         kind = bool if switch else str
         made.append(

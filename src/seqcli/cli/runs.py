@@ -88,7 +88,7 @@ def info(
         print(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
     print()
     for key, value in config.items():
-        print(f"{key:<20}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
+        print(f"{key:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -121,6 +121,8 @@ class Classifier:
     ) -> dict[str, Any]:
         """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
         texts = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
+        if not any(t.label in set(self.labels) for t in texts):
+            raise DataError(f"The model knows no label of {path}; its own are {', '.join(self.labels[:8])}.")
         if unseen := unseen_labels(texts, self.labels):
             say(unseen)
         start = time.perf_counter()

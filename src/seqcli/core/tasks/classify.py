@@ -34,6 +34,13 @@ class ClassifyJob:
         set_threads(config.threads)
         self.device = pick_device(config.device)
         training, valid = read_data(config, say)
+        counts = Counter(t.label for t in (*training, *valid))
+        first = training[0].label
+        if config.label_column is None and counts[first] == 1 and len(training) > 20:
+            say(
+                f"The label {first!r} of the first line comes once only. If that line is a header, name its columns: "
+                "--text-column, --label-column."
+            )
         counts = Counter(t.label for t in training)
         if metadata is not None:
             self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])

@@ -125,6 +125,9 @@ def read_data(config: Config, say: Say) -> tuple[list[Sentence], list[Sentence]]
     found = read(config.files)
     if not found:
         raise DataError(f"There is no tagged sentence in {' '.join(config.files)}.")
+    spaced = sum(" " in word for s in found for word in s.words)
+    if 2 * spaced > sum(len(s.words) for s in found):
+        say("Most words have spaces in them: is this a file of texts and labels? Then say --task classify.")
     if config.valid is not None:
         valid = read([config.valid])
         if not valid:

@@ -117,6 +117,8 @@ class Tagger:
         sentences = self.read(path)
         start = time.perf_counter()
         data = SentenceSet.of([s.words for s in sentences], self.words, self.characters)
+        if not any(tag in set(self.tags) for s in sentences for tag in s.tags):
+            raise DataError(f"The model knows no tag of {path}; its own are {', '.join(self.tags[:8])}.")
         if unseen := unseen_tags(sentences, self.tags):
             say(unseen)
         ours, loss = predict(self.model, data, tag_ids(sentences, self.tags), precision=self.config.precision)
