@@ -84,7 +84,7 @@ def test_runs_and_python(seqcli: Run, embedded: Path) -> None:
     import seqcli as package
 
     assert "skipgram 6" in seqcli("runs").out
-    assert package.load("v").neighbors("cat", 1)  # type: ignore[union-attr]
+    assert package.load("v").neighbors("cat", 1)  # type: ignore[union-attr]  # this run has word vectors
 
 
 @pytest.mark.parametrize(

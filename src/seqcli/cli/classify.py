@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.lines import converse, each_line
+from seqcli.cli.lines import answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
 from seqcli.core import runs
 
@@ -52,14 +52,7 @@ def classify(
             out.show(line, next(made) if line.strip() else None)
         sys.stdout.flush()
 
-    if text:
-        show([console.typed(t) for t in text])
-    elif sys.stdin.isatty():
-        converse(show)
-    else:
-        each_line(show, out.fail)
-        if out.failed:
-            raise SystemExit(1)
+    answer(text, show, out)
 
 
 class Printer:

@@ -4,10 +4,34 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from seqcli.cli import console
 
 Show = Callable[[Sequence[str]], None]
+
+
+class Printer(Protocol):
+    """What prints answers: it is told of a line that could not be read, and knows afterwards whether there was one."""
+
+    failed: bool
+
+    def fail(self, why: str) -> None: ...
+
+
+def answer(texts: Sequence[str] | None, show: Show, out: Printer) -> None:
+    """Show the answers to texts from the command line, else to what is typed at a prompt, else to standard input.
+
+    Exits with 1 when a line of the input could not be read.
+    """
+    if texts:
+        show([console.typed(text) for text in texts])
+    elif sys.stdin.isatty():
+        converse(show)
+    else:
+        each_line(show, out.fail)
+        if out.failed:
+            raise SystemExit(1)
 
 
 def each_line(show: Show, fail: Callable[[str], None]) -> None:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.lines import converse, each_line
+from seqcli.cli.lines import answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
 from seqcli.core import runs
 from seqcli.errors import ConfigError
@@ -61,14 +61,7 @@ def tag(
             out.show(line, tagged)
         sys.stdout.flush()
 
-    if text:
-        show([console.typed(t) for t in text])
-    elif sys.stdin.isatty():
-        converse(show)
-    else:
-        each_line(show, out.fail)
-        if out.failed:
-            raise SystemExit(1)
+    answer(text, show, out)
 
 
 class Printer:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.lines import converse, each_line
+from seqcli.cli.lines import answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
 from seqcli.core import runs
 from seqcli.errors import CheckpointError, ConfigError
@@ -166,16 +166,10 @@ def translate(
         "attention": attention,
     }
     out = Printer(n_best=n_best, json=json, quiet=quiet)
-    if text:
-        out.show(model.translate([console.typed(t) for t in text], **options))
-    elif file is not None:
+    if file is not None:
         translate_pairs(model, file, options, out)
-    elif sys.stdin.isatty():
-        converse(lambda lines: out.show(model.translate(lines, first=out.line, **options)))
     else:
-        each_line(lambda lines: out.show(model.translate(lines, first=out.line, **options)), out.fail)
-        if out.failed:
-            raise SystemExit(1)
+        answer(text, lambda lines: out.show(model.translate(lines, first=out.line, **options)), out)
 
 
 class Printer:

@@ -37,6 +37,13 @@ def confusions(ours: Sequence[str], right: Sequence[str]) -> tuple[list[str], ND
     return ranked, matrix
 
 
+def mistakes(ours: Sequence[str], right: Sequence[str]) -> list[tuple[str, str, int]]:
+    """(right, given, how often) of what was taken for something else, most often first."""
+    names, matrix = confusions(ours, right)
+    pairs = [(names[r], names[g], int(matrix[r, g])) for r, g in zip(*np.nonzero(matrix), strict=True) if r != g]
+    return sorted(pairs, key=lambda pair: -pair[2])
+
+
 def by_label(ours: Sequence[str], right: Sequence[str]) -> list[OfLabel]:
     """Precision, recall and F1 of every label that is wanted or given, most frequent first."""
     names, matrix = confusions(ours, right)

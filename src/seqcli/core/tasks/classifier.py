@@ -19,7 +19,6 @@ from seqcli.core.data.readers import find_files
 from seqcli.core.metrics import labels as metrics
 from seqcli.core.models.classifier import RecurrentClassifier, build_classifier
 from seqcli.core.models.start import load_weights
-from seqcli.core.tasks.tagger import confused
 from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
@@ -172,7 +171,7 @@ def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict
             sure.double().numpy(), np.array([a == b for a, b in zip(ours, right, strict=True)])
         ),
         "labels": [asdict(each) for each in metrics.by_label(ours, right)],
-        "confusions": confused(ours, right),
+        "confusions": metrics.mistakes(ours, right),
     }
 
 

@@ -208,12 +208,5 @@ def figures(ours: Sequence[Sequence[str]], sentences: Sequence[Sentence], data: 
         found |= {"span_precision": precision, "span_recall": recall, "span_f1": f1}
     return found | {
         "labels": [asdict(each) for each in metrics.by_label(given, right)],
-        "confusions": confused(given, right),
+        "confusions": metrics.mistakes(given, right),
     }
-
-
-def confused(ours: Sequence[str], right: Sequence[str]) -> list[tuple[str, str, int]]:
-    """(right, given, how often) of what was taken for something else, most often first."""
-    names, matrix = metrics.confusions(ours, right)
-    pairs = [(names[r], names[g], int(matrix[r, g])) for r, g in zip(*np.nonzero(matrix), strict=True) if r != g]
-    return sorted(pairs, key=lambda pair: -pair[2])
