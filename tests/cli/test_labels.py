@@ -265,6 +265,17 @@ def test_eval_without_a_run_goes_by_the_shape_of_the_file(
     refused(seqcli("eval", other, "--run", "t"), 1, "knows no tag")
 
 
+def test_scored_pairs_of_words_are_for_word_vectors(seqcli: Run, corpus: Path, labelled: Path, tmp_path: Path) -> None:
+    """Also under comments, and when a classifier is the newer run."""
+    options = ("--dim", 6, "--min-count", 1, "--steps", 3, "--quiet", "--run", "e")
+    assert seqcli("train", "--task", "embed", corpus, *options).code == 0
+    assert seqcli("train", "--task", "classify", labelled, *SMALL, "--steps", 3).code == 0
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("# scores\n# Word 1\tWord 2\tmean\ncat\tdog\t7.5\ncat\tgate\t1\nmat\tlog\t3.0\n")
+    result = seqcli("eval", pairs)
+    assert result.code == 0 and "Run e:" in result.err
+
+
 def test_a_line_that_looks_like_a_header_is_pointed_out(seqcli: Run, labelled: Path) -> None:
     labelled.write_text("text\tlabel\n" + labelled.read_text())
     result = seqcli("train", "--task", "classify", labelled, *SMALL[:-1], "--steps", 2)

@@ -112,13 +112,9 @@ def fitting(file: str) -> tuple[str, ...]:
             head = [line.rstrip("\n") for line in islice(lines, 200)]
     except OSError:
         head = []  # what is wrong with it is said where it is read
-    cells = next((line.split("\t" if path.suffix.lower() == ".tsv" else ",") for line in head if line.strip()), [])
-    try:
-        score = float(cells[2]) if len(cells) == 3 else None
-    except ValueError:
-        score = None
-    if score is not None:
-        return ("embed",)
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    if any(len(cells) == 3 and is_number(cells[2]) for cells in (line.split(separator) for line in head)):
+        return ("embed",)  # two words and how like they are; such files begin with comments
     sentences = any(not line.strip() for line in head[:-1])
     return ("tag",) if sentences else ("translate", "classify")
 
@@ -181,3 +177,12 @@ def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, i
             worst.add_row(Text(right), Text(given), console.count(count))
         console.stdout.print()
         console.stdout.print(worst)
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a number as programs write it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
