@@ -1,11 +1,13 @@
 """Cells over time, in L layers and 1 or 2 directions, on rows of one or of different lengths."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seqcli.core.cells import Cell, State, cell_class
+from seqcli.core.cells.base import apply
 from seqcli.core.layers.dropout import Dropout
 
 
@@ -94,4 +96,19 @@ def reverse(x: Tensor, order: Tensor | None) -> Tensor:
     """x (B, T, ...) with time reversed: row by row along `order`, or whole when all rows are full."""
     if order is None:
         return x.flip(1)
-    return x[torch.arange(len(x), device=x.device)[:, None], order]
+    reversed_: Tensor = apply(_Reverse, x, order)
+    return reversed_
+
+
+class _Reverse(torch.autograd.Function):
+    """Reversing twice changes nothing, so the gradient is reversed as well: no scattered sum, as of any index."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return x[torch.arange(len(x), device=x.device)[:, None], order]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        return grads[0][torch.arange(len(order), device=order.device)[:, None], order], None
