@@ -33,6 +33,10 @@ def test_neighbors(seqcli: Run, embedded: Path, monkeypatch: pytest.MonkeyPatch)
     first = json.loads(seqcli("neighbors", "cat", "--json", "-n", 1).out)
     assert first["word"] == "cat"
     assert first["neighbors"][0]["word"] == rows[0][1]
+    two = seqcli("neighbors", "xyzzy", "cat", "-n", 1)
+    assert two.code == 1
+    assert "'xyzzy' is not among" in two.err
+    assert two.out.startswith("cat\t"), "one unknown word does not silence the others"
     monkeypatch.setattr(console, "stdout_is_terminal", lambda: True)
     shown = seqcli("neighbors", "cat", "-n", 2).out
     assert "cosine" in shown

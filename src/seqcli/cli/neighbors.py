@@ -8,6 +8,7 @@ from rich.table import Table
 from seqcli.cli import console
 from seqcli.cli.options import Device, Json, Run, RunsDir, Threads
 from seqcli.core import runs
+from seqcli.errors import VocabularyError
 
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many words to show.")]
 
@@ -26,8 +27,17 @@ def neighbors(
     Piped, a line is WORD TAB NEIGHBOR TAB COSINE.
     """
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="embed")
-    for word, found in [(word, model.neighbors(word, n)) for word in map(console.typed, words)]:
+    failed = False
+    for word in map(console.typed, words):
+        try:
+            found = model.neighbors(word, n)
+        except VocabularyError as error:
+            console.fail(str(error))
+            failed = True
+            continue
         _show(found, json=json, heading=word, query={"word": word}, what="neighbors")
+    if failed:
+        raise typer.Exit(VocabularyError.exit_code)
 
 
 def analogy(

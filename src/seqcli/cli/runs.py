@@ -10,6 +10,7 @@ from rich.table import Table
 from seqcli.cli import console
 from seqcli.cli.options import Json, RunsDir
 from seqcli.core import runs as store
+from seqcli.core.config import Config, panel_of, tasks_of
 from seqcli.core.runs import BEST, Run
 
 
@@ -86,9 +87,16 @@ def info(
     for key, value in figures.items():
         name = "val_loss" if key == "loss" else "val_tokens" if key == "tokens" else key
         print(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
-    print()
-    for key, value in config.items():
-        print(f"{key:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
+    task = str(about.get("task"))
+    panel = None
+    for name, field in Config.model_fields.items():
+        value = config.get(name)
+        if value in (None, [], ()) or task not in tasks_of(field):
+            continue
+        if panel != panel_of(field):
+            panel = panel_of(field)
+            print(f"\n{panel}")
+        print(f"  {name:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
 
 
 def _row(run: Run) -> dict[str, Any]:
