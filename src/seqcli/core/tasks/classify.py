@@ -97,7 +97,7 @@ class ClassifyJob:
         found = figures(scores / self.temperature, self._valid, self.labels)
         return {name: value for name, value in found.items() if isinstance(value, float)}
 
-    def preview(self) -> str | None:
+    def preview(self, step: int) -> str | None:
         return None
 
     def metadata(self) -> dict[str, Any]:

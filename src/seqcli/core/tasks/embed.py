@@ -86,7 +86,7 @@ class EmbedJob:
                 targets += count.item()
         return {"loss": total / max(1.0, targets), "targets": targets}
 
-    def preview(self) -> str | None:
+    def preview(self, step: int) -> str | None:
         """The nearest neighbours of a few words."""
         long = [word for word in self.tokenizer.words[:2000] if len(word) > 3 and word.isalpha()]
         model = WordVectors(self.model.vectors.detach(), self.tokenizer, self.config)

@@ -80,10 +80,10 @@ class LMJob:
     def evaluate(self) -> dict[str, float] | None:
         return evaluate(self.model, self._valid) if self._valid is not None else None
 
-    def preview(self) -> str | None:
+    def preview(self, step: int) -> str | None:
         model = LanguageModel(self.model, self.tokenizer, self.config)
         length = 120 if self.config.tokens in ("char", "byte") else 30
-        return model.sample(length=length, seed=self.config.seed, temperature=0.8)
+        return model.sample(length=length, seed=(self.config.seed + step) % 2**63, temperature=0.8)
 
     def metadata(self) -> dict[str, Any]:
         return {

@@ -89,7 +89,7 @@ class TagJob:
         found = figures([[self.tags[k] for k in row] for row in ours], self._valid, self._valid_data)
         return {"loss": loss} | {name: value for name, value in found.items() if isinstance(value, float)}
 
-    def preview(self) -> str | None:
+    def preview(self, step: int) -> str | None:
         if not self._valid:
             return None
         words = self._valid[0].words

@@ -123,7 +123,7 @@ class TranslateJob:
             found[self.config.select] = metrics.SCORES[self.config.select](ours, [t for _, t in self._valid_pairs])
         return found
 
-    def preview(self) -> str | None:
+    def preview(self, step: int) -> str | None:
         source, target = (self._valid_pairs or [("", "")])[0]
         if not source:
             return None

@@ -29,8 +29,8 @@ class Job(Protocol):
     def evaluate(self) -> dict[str, float] | None:
         """Validation figures, `loss` among them; None without validation data."""
 
-    def preview(self) -> str | None:
-        """A short sample for people, if the task has one."""
+    def preview(self, step: int) -> str | None:
+        """A short sample for people after so many steps, if the task has one."""
 
     def metadata(self) -> dict[str, Any]:
         """What `best.safetensors` needs beside the weights to be used alone."""

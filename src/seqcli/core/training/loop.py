@@ -233,7 +233,7 @@ class Loop:
 
     def _preview(self) -> list[Event]:
         with self._in_use(self.state.weights):
-            text = self.job.preview()
+            text = self.job.preview(self.state.at.step)
         return [] if text is None else [Previewed(self.state.at.step, text)]
 
     @contextmanager
