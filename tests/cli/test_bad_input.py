@@ -86,6 +86,14 @@ def test_missing_things(seqcli: Run) -> None:
         (("--seed", str(10**30)), ("--seed",)),
         (("--minutes", "inf"), ("--minutes is 'inf'",)),
         (("--hidden", "100000000000"), ("does not fit into memory",)),
+        (
+            ("--vocab-size", "500", "--lowercase"),
+            ("--lowercase and --vocab-size would change nothing", "tokens are char"),
+        ),
+        (("--tokens", "bpe", "--vocab-size", "500", "--min-count", "2"), ("--min-count would change nothing",)),
+        (("--tokens", "bpe", "--vocab-size", "200"), ("at least 260",)),
+        (("--encoding", "one-hot", "--embedding-dim", "8"), ("--encoding one-hot has none",)),
+        (("--task", "classify", "--tie"), ("--tie is for --task lm and translate",)),
         (("--hidenn", "3"), ("No such option", "--hidden")),
     ],
     ids=lambda value: value[0].strip("-") if isinstance(value, tuple) else None,
@@ -159,6 +167,8 @@ def test_checkpoint_files(seqcli: Run, trained: Path) -> None:
     refused(seqcli("info", "newer.safetensors"), 1, "format 7", "newer seqcli")
     Path("other.safetensors").write_bytes(whole.replace(b'"task":"\\"lm\\""', b'"task":"\\"xx\\""'))
     refused(seqcli("sample", "--run", "other.safetensors"), 1, "'xx'")
+    Path("torn.safetensors").write_bytes(whole.replace(b'"task":"\\"lm\\""', b'"task":"{lm\\""'))
+    refused(seqcli("sample", "--run", "torn.safetensors"), 1, "torn.safetensors is damaged")
 
 
 def test_a_damaged_newest_checkpoint_is_named_and_passed_over(seqcli: Run, corpus: Path) -> None:
@@ -181,7 +191,7 @@ def test_sampling(seqcli: Run, trained: Path) -> None:
     refused(seqcli("sample", "--prime", "ΩΩ"), 1, "knows nothing of the prime")
     assert seqcli("sample", "--prime", "", "--length", 5).code == 0
     refused(seqcli("sample", "--device", "gpu"), 2, "--device gpu", "it has cpu")
-    for option in (("--length", 0), ("--temperature", -1), ("--top-p", 2), ("--top-k", 0)):
+    for option in (("--length", 0), ("--temperature", -1), ("--temperature", "nan"), ("--top-p", 2), ("--top-k", 0)):
         assert seqcli("sample", *option).code == 2
 
 

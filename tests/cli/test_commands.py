@@ -122,16 +122,21 @@ def test_runs_dir(seqcli: Run, corpus: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_show_config_feeds_config(seqcli: Run, corpus: Path) -> None:
-    shown = seqcli("train", corpus, "--cell", "gru", "--no-tie", "--show-config").out
+    shown = seqcli("train", "--cell", "gru", "--no-tie", "--show-config").out
     assert yaml.safe_load(shown)["cell"] == "gru"
-    Path("recipe.yaml").write_text(shown.replace("hidden: null", "hidden: 6"))
-    again = seqcli("train", "--config", "recipe.yaml", "--cell", "rnn", "--show-config").out
-    assert yaml.safe_load(again) == {**yaml.safe_load(shown), "cell": "rnn", "hidden": 6}
+    assert yaml.safe_load(shown)["hidden"] is None, "there is no text yet to choose it by"
+    Path("recipe.yaml").write_text(
+        shown.replace("hidden: null", "hidden: 6").replace("files: []", f"files: [{corpus}]")
+    )
+    again = yaml.safe_load(seqcli("train", "--config", "recipe.yaml", "--cell", "rnn", "--show-config").out)
+    assert (again["cell"], again["hidden"], again["task"], again["embedding_dim"]) == ("rnn", 6, "lm", 128)
     assert seqcli("train", "--config", "recipe.yaml", "--steps", 1, "--run", "made").code == 0
     saved = "runs/made/config.yaml"
     assert yaml.safe_load(seqcli("train", "--config", saved, "--show-config").out) == yaml.safe_load(
         Path(saved).read_text()
     )
+    longer = yaml.safe_load(seqcli("train", "--resume", "made", "--steps", 3, "--show-config").out)
+    assert longer == {**yaml.safe_load(Path(saved).read_text()), "steps": 3}
 
 
 def test_train_json(seqcli: Run, corpus: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import seqcli as package
+from seqcli.core import runs
 from seqcli.core.tasks import Translator
 
 Run = Callable[..., Any]
@@ -107,6 +108,36 @@ def test_select_and_test_file(seqcli: Run, pairs: Path) -> None:
     assert result.code == 0 and "exact 0.00%" in result.err and "bleu" in result.err
     points = [json.loads(line) for line in Path("runs/pairs-lstm/metrics.jsonl").read_text().splitlines()]
     assert any("exact" in point for point in points)
+
+
+def test_bad_lines_are_passed_over_everywhere(seqcli: Run, pairs: Path) -> None:
+    pairs.write_text("one\ttwo\tthree\n" + pairs.read_text())
+    result = seqcli("translate", pairs, "--skip-bad-lines")
+    assert result.code == 1 and f"seqcli train {pairs} --skip-bad-lines" in result.err
+    files = ("--valid", pairs, "--test", pairs)
+    result = seqcli("train", pairs, *SMALL[:-1], *files, "--skip-bad-lines")
+    assert result.code == 0, result.err
+    assert result.err.count("1 bad line passed over.") == 1
+    assert result.err.count(f"1 bad line of {pairs} passed over.") == 2
+    assert seqcli("translate", pairs).code == 1
+    result = seqcli("translate", pairs, "--skip-bad-lines", "--beam", 1)
+    assert result.code == 0 and len(result.out.splitlines()) == len(PAIRS)
+    assert f"1 bad line of {pairs} passed over." in result.err
+
+
+def test_train_says_yes_beforehand(seqcli: Run, pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = runs.train
+    monkeypatch.setattr(runs, "train", lambda config, **how: train(config.with_(steps=4, hidden=8), **how))
+    result = seqcli("translate", pairs, "--train", "--quiet", "--beam", 1)
+    assert result.code == 0, result.err
+    assert len(result.out.splitlines()) == len(PAIRS)
+    assert Path("runs/pairs-lstm/best.safetensors").is_file()
+
+
+def test_at_most_so_many_tokens_a_source_token(seqcli: Run, translator: Path) -> None:
+    for ratio, most in ((0.5, 2), (2, 8)):
+        found = seqcli("translate", "--text", "eins", "--max-ratio", ratio, "--min-length", most).out
+        assert len(found.rstrip("\n")) == most
 
 
 def test_two_files(seqcli: Run, tmp_path: Path) -> None:
@@ -244,6 +275,11 @@ def test_replaced_words_come_without_a_map(seqcli: Run, pairs: Path) -> None:
         (("--top-k", 5), "--temperature"),
         (("--temperature", 0, "--n-best", 3), "--temperature 0"),
         (("--temperature", "inf"), "temperature"),
+        (("--temperature", "nan"), "temperature"),
+        (("--coverage-penalty", "inf"), "no finite number"),
+        (("--coverage-penalty", 1, "--temperature", 1), "--coverage-penalty"),
+        (("--skip-bad-lines",), "is for a FILE"),
+        (("--train",), "is for a FILE"),
         (("--length-penalty", 400), "length-penalty"),
         (("--max-ratio", "inf"), "max-ratio"),
         (("--threads", 99999999999), "threads"),

@@ -81,7 +81,10 @@ def errors_mapped() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
             raise
-        fail("There is not enough memory for this. Lower --batch-size, --window, --hidden or --vocab-size.")
+        fail(
+            "There is not enough memory for this. For a training lower --batch-size, --window, --hidden or "
+            "--vocab-size; otherwise ask for less at a time: --num-samples, --beam."
+        )
         sys.exit(1)
 
 

@@ -21,6 +21,7 @@ NAMES = {
     "ter": ("TER (lower is better)", "{:.2f}"),
     "exact": ("exact match", "{:.2%}"),
     "loss": ("loss (nats per token)", "{:.4f}"),
+    "squared_error": ("squared error", "{:.4f}"),
     "perplexity": ("perplexity", "{:.3f}"),
     "bits_per_character": ("bits per character", "{:.4f}"),
     "bits_per_byte": ("bits per byte", "{:.4f}"),
@@ -90,6 +91,7 @@ def evaluate(
         found[label] = model.evaluate(file, say=say, **options)
         if model.config.loss == "mse":
             say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
+            found[label]["squared_error"] = found[label].pop("loss")
     if json:
         for label, figures in found.items():
             console.print_json({"run": label, "file": file, **figures})
@@ -147,6 +149,8 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
             name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
             table.add_row(name, *(NAMES[key][1].format(f[key]) if key in f else "-" for f in found.values()))
     console.stdout.print(table)
+    for signature in dict.fromkeys(f["signature"] for f in found.values() if "signature" in f):
+        console.stdout.print(Text(signature, style="dim"))
 
 
 def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, int]]) -> None:

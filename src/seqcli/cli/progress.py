@@ -1,5 +1,6 @@
 """Draws a training: live on a terminal, one plain line a log point elsewhere."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -61,9 +62,7 @@ class Drawer:
     @property
     def named(self) -> str:
         """The run as a command names it."""
-        if str(self.run_dir.parent) == str(Path("runs")):
-            return self.run_dir.name
-        return str(self.run_dir)
+        return shlex.quote(self.run_dir.name if self.run_dir.parent == Path("runs") else str(self.run_dir))
 
     @property
     def resume_command(self) -> str:
@@ -81,9 +80,10 @@ class JsonDrawer(Drawer):
 
 
 class PlainDrawer(Drawer):
-    """One plain line a log point."""
+    """One plain line a log point; samples where they were asked for."""
 
     def on_started(self, event: Started) -> None:
+        self._samples = bool(event.settings["sample_every"])
         for line in description(event):
             stderr.print(Text(line))
 
@@ -105,6 +105,10 @@ class PlainDrawer(Drawer):
 
     def on_evaluated(self, event: Evaluated) -> None:
         stderr.print(Text(evaluated(event)))
+
+    def on_previewed(self, event: Previewed) -> None:
+        if self._samples:
+            stderr.print(Text(f"step {event.step}  sample\n{event.text.strip()}"))
 
     def on_tested(self, event: Tested) -> None:
         stderr.print(Text(tested(event)))

@@ -42,7 +42,12 @@ def train(
             "--resume", metavar="RUN", help="Go on with this run from its newest checkpoint.", show_default=False
         ),
     ] = None,
-    show_config: Annotated[bool, typer.Option("--show-config", help="Print the configuration and stop.")] = False,
+    show_config: Annotated[
+        bool,
+        typer.Option(
+            "--show-config", help="Print the configuration, with what was chosen by the data of FILE, and stop."
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     *,
@@ -57,18 +62,21 @@ def train(
     Ctrl-C saves a checkpoint and shows how to go on.
     """
     settings = merged(config or [], options, files)
+    named = bool(settings.files) or settings.source is not None or settings.target is not None
+    say = None if json else (lambda text: None) if quiet else console.notice
+    if resume and (files or config or run):
+        raise ConfigError("--resume goes on with the files and options of its run; give it no FILE, --config or --run.")
     if show_config:
+        if resume:
+            settings = runs.to_resume(resume, options, runs_dir)[1]
+        elif named:
+            settings = runs.resolved(settings, say or (lambda text: None))
         print(settings.to_yaml(), end="")
         return
-    say = None if json else (lambda text: None) if quiet else console.notice
     if resume:
-        if files or config or run:
-            raise ConfigError(
-                "--resume goes on with the files and options of its run; give it no FILE, --config or --run."
-            )
         events = runs.resume(resume, options, runs_dir=runs_dir, say=say)
     else:
-        if not settings.files and settings.source is None and settings.target is None:
+        if not named:
             raise ConfigError("Give a file to train on: seqcli train FILE")
         events = runs.train(settings, run=run, runs_dir=runs_dir, say=say)
     run_training(events, runs_dir=runs_dir, quiet=quiet, json=json)

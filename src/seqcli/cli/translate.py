@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +12,9 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.lines import answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
+from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads, finite
 from seqcli.core import runs
-from seqcli.errors import CheckpointError, ConfigError
+from seqcli.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from seqcli.core.tasks.translator import Translation, Translator
@@ -46,7 +46,12 @@ def translate(
     length_penalty: Annotated[
         float,
         typer.Option(
-            "--length-penalty", min=0.0, max=10.0, rich_help_panel=PANEL, help="Exponent a of the length norm."
+            "--length-penalty",
+            callback=finite,
+            min=0.0,
+            max=10.0,
+            rich_help_panel=PANEL,
+            help="Exponent a of the length norm.",
         ),
     ] = 1.0,
     length_norm: Annotated[
@@ -61,6 +66,7 @@ def translate(
         float,
         typer.Option(
             "--coverage-penalty",
+            callback=finite,
             min=0.0,
             rich_help_panel=PANEL,
             help="The cost of words left unlooked at (Wu 2016).",
@@ -86,6 +92,7 @@ def translate(
         float | None,
         typer.Option(
             "--max-ratio",
+            callback=finite,
             min=0.0,
             max=1000.0,
             rich_help_panel=PANEL,
@@ -97,6 +104,7 @@ def translate(
         float | None,
         typer.Option(
             "--temperature",
+            callback=finite,
             min=0.0,
             max=100.0,
             rich_help_panel=PANEL,
@@ -112,6 +120,7 @@ def translate(
         float | None,
         typer.Option(
             "--top-p",
+            callback=finite,
             min=0.0,
             max=1.0,
             rich_help_panel=PANEL,
@@ -124,6 +133,9 @@ def translate(
         typer.Option(
             "--replace-unknown", rich_help_panel=PANEL, help="Put the source word looked at in place of <unk> (word)."
         ),
+    ] = False,
+    skip_bad_lines: Annotated[
+        bool, typer.Option("--skip-bad-lines", help="Pass over lines of FILE that are no pair, and count them.")
     ] = False,
     train: Annotated[
         bool, typer.Option("--train", help="When there is no model yet, train one on FILE first, without asking.")
@@ -143,10 +155,13 @@ def translate(
     """
     if file is not None and text:
         raise ConfigError("Give a FILE or --text, not both.")
+    if file is None and (skip_bad_lines or train):
+        raise ConfigError(f"{'--train' if train else '--skip-bad-lines'} is for a FILE of pairs; give one.")
     if n_best > beam and temperature is None:
         raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
     if run is None and runs.newest(runs_dir, "translate") is None:
-        train_first(file, runs_dir, sure=train, quiet=quiet, json=json, device=device, threads=threads)
+        settings = {"task": "translate", "device": device, "threads": threads, "skip_bad_lines": skip_bad_lines}
+        train_first(file, runs_dir, settings, sure=train, quiet=quiet or json)
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="translate")
     options: dict[str, Any] = {
         "beam": beam,
@@ -167,7 +182,9 @@ def translate(
     }
     out = Printer(n_best=n_best, json=json, quiet=quiet)
     if file is not None:
-        translate_pairs(model, file, options, out)
+        say = (lambda text: None) if quiet else console.notice
+        pairs = model.read(file, skip_bad_lines=skip_bad_lines, say=say)
+        translate_pairs(model, pairs, options, out)
     else:
         answer(text, lambda lines: out.show(model.translate(lines, first=out.line, **options)), out)
 
@@ -176,7 +193,7 @@ class Printer:
     """Prints translations in order; says on stderr what happened to which line."""
 
     def __init__(self, *, n_best: int, json: bool, quiet: bool) -> None:
-        self._n_best, self._json, self._quiet = n_best, json, quiet
+        self._n_best, self._json, self.quiet = n_best, json, quiet
         self.line = 0  # of the input, the last one shown
         self.failed = False
 
@@ -184,9 +201,9 @@ class Printer:
         """Print the translations of the next lines."""
         for t in translations:
             self.line += 1
-            if t.truncated and not self._quiet:
+            if t.truncated and not self.quiet:
                 console.warn(f"Line {self.line} is longer than the model reads; its beginning was translated.")
-            if t.unknown and not self._quiet:
+            if t.unknown and not self.quiet:
                 shown = " ".join(map(repr, t.unknown[:8])) + (" ..." if len(t.unknown) > 8 else "")
                 console.warn(f"Line {self.line}: the model has never seen {shown}; read as <unk>.")
             if self._json:
@@ -229,13 +246,14 @@ def one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out: Printer) -> None:
-    """The first column of a file, and its figures against the second one on stderr."""
+def translate_pairs(
+    model: "Translator", pairs: Sequence[tuple[str, str]], options: dict[str, Any], out: Printer
+) -> None:
+    """The sources of pairs, and the figures of their translations against the targets on stderr."""
     import time
 
     from seqcli.core.tasks.translator import scores
 
-    pairs = model.read(file)
     ours: list[str] = []
     start = time.perf_counter()
     rest = iter(pairs)
@@ -252,21 +270,22 @@ def translate_pairs(model: "Translator", file: str, options: dict[str, Any], out
             f"{console.count(len(pairs) / seconds)} a second"
         )
     )
-    console.notice(figures["signature"])
+    if not out.quiet:
+        console.notice(figures["signature"])
 
 
-def train_first(
-    file: str | None, runs_dir: str, *, sure: bool, quiet: bool, json: bool, device: str, threads: int
-) -> None:
+def train_first(file: str | None, runs_dir: str, settings: dict[str, Any], *, sure: bool, quiet: bool) -> None:
     """There is no model: train one on FILE, when the user wants to. Raises CheckpointError with what to type else."""
-    named = shlex.quote(file or "pairs.tsv") + ("" if file is None or file.endswith(".tsv") else " --task translate")
-    where = "" if runs_dir == "runs" else f" --runs-dir {runs_dir}"
-    command = f"seqcli train {named}{where}"
+    words = ["seqcli", "train", file or "pairs.tsv"]
+    words += [] if words[-1].endswith(".tsv") else ["--task", "translate"]
+    words += ["--skip-bad-lines"] if settings["skip_bad_lines"] else []
+    words += [] if runs_dir == "runs" else ["--runs-dir", runs_dir]
+    command = shlex.join(words)
     missing = f"There is no trained translation model in {runs_dir}/ yet. Train one first: {command}"
     if file is None:
         raise CheckpointError(missing)
     if not Path(file).exists():
-        raise ConfigError(f"There is no file {file}.")
+        raise DataError(f"There is no file {file}.")
     if not sure:
         if not (sys.stdin.isatty() and console.on_terminal()):
             raise CheckpointError(missing)
@@ -276,6 +295,6 @@ def train_first(
     from seqcli.cli.train import run_training
     from seqcli.core.config import build
 
-    config = build({"files": (file,), "task": "translate", "device": device, "threads": threads})
-    say = (lambda text: None) if quiet or json else console.notice
-    run_training(runs.train(config, runs_dir=runs_dir, say=say), runs_dir=runs_dir, quiet=quiet or json)
+    say = (lambda text: None) if quiet else console.notice
+    events = runs.train(build({"files": (file,), **settings}), runs_dir=runs_dir, say=say)
+    run_training(events, runs_dir=runs_dir, quiet=quiet)

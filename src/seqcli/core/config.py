@@ -65,7 +65,7 @@ class Config(BaseModel):
     test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
 
-    tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.", auto="char; for translate bpe where words recur")
+    tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.", auto="char; for translate bpe where words recur; word for tag, embed, and classify where texts are not names")
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe", only="translate")
     normalize: Literal["nfc", "nfd", "nfkc", "none"] = option("Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc")
     lowercase: bool | None = option("Tokens", "Lower-case words (word).", auto="for tag and classify")
@@ -78,7 +78,7 @@ class Config(BaseModel):
     bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder, tag and classify", only=RECURRENT)
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding", only=RECURRENT)
     embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by task and vocabulary; as --hidden with --tie; 100 for embed")
-    tie: bool | None = option("Model", "Share the embedding with the output layer.", auto="for translate", only=RECURRENT)
+    tie: bool | None = option("Model", "Share the embedding with the output layer.", auto="for translate", only="lm translate")
     dropout: Fraction | None = option("Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data", only=RECURRENT)
     loss: Literal["cross-entropy", "mse"] = option("Model", "Training loss; mse compares raw outputs with the one-hot target.", "cross-entropy", only="lm")
 
@@ -102,7 +102,7 @@ class Config(BaseModel):
     negatives: Annotated[int, Field(ge=0)] | None = option("Vectors", "Negative samples a word; 0 is the full softmax.", auto="5; 0 for a vocabulary of less than 100 words", only="embed")
     subsample: Annotated[float, Field(ge=0)] = option("Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3, only="embed")
 
-    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears: 12 to 60, for embed 5")
+    epochs: Annotated[float, Field(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears; for embed 5")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
     minutes: Annotated[float, Field(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
     select: Literal["loss", "bleu", "chrf", "exact", "accuracy", "f1"] | None = option("Budget", "The validation figure that the best model is chosen by: bleu, chrf, exact for translate; accuracy, f1 for tag and classify.", auto="accuracy for tag and classify, else the loss", only="translate tag classify")
@@ -114,7 +114,7 @@ class Config(BaseModel):
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] | None = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", auto="muon; sgd for embed, always")
     lr: Annotated[float, Field(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer; for embed by objective")
     schedule: Literal["linear", "cosine", "constant", "plateau", "step"] = option("Optimization", "How the learning rate falls after the warm-up.", "linear")
-    warmup: Annotated[int, Field(ge=0)] | None = option("Optimization", "Steps of linear warm-up.", auto="50; 0 for embed")
+    warmup: Annotated[int, Field(ge=0)] | None = option("Optimization", "Steps of linear warm-up, at most a tenth of the run.", auto="50; 0 for embed")
     clip: Annotated[float, Field(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0, only=RECURRENT)
     weight_decay: Annotated[float, Field(ge=0)] | None = option("Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0", only=RECURRENT)
     label_smoothing: Fraction | None = option("Optimization", "Label smoothing of the training loss.", auto="0.1 for translate, else 0", only=RECURRENT)

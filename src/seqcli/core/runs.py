@@ -6,6 +6,7 @@ runs/NAME/config.yaml       everything, resolved
           checkpoints/      the newest few, to resume from
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -191,6 +192,14 @@ def resume(
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
     """
+    place, config = to_resume(run, changes, runs_dir)
+    yield from _train(config, place, say, resume=True)
+
+
+def to_resume(
+    run: str | Path, changes: dict[str, Any] | None = None, runs_dir: str | Path = "runs"
+) -> tuple[Path, Config]:
+    """The directory of a run and the configuration that it goes on with; see `resume`."""
     place = find(run, runs_dir)
     if place.is_file():
         raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
@@ -201,7 +210,16 @@ def resume(
     if fixed := sorted(set(changes) - MAY_CHANGE):
         names = ", ".join("--" + name.replace("_", "-") for name in fixed)
         raise ConfigError(f"{names} cannot change when a run goes on; train a new run for that.")
-    yield from _train(config.with_(**changes), place, say, resume=True)
+    return place, config.with_(**changes)
+
+
+def resolved(config: Config, say: Say = lambda text: None) -> Config:
+    """What a training with this configuration would be: its data read, sizes and rates chosen by them."""
+    from seqcli.core.tasks import TASKS, task_of
+
+    task = task_of(config)
+    check_task(config, task)
+    return TASKS[task](config, say).config
 
 
 def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
@@ -230,7 +248,8 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
 
 
 def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
-    from seqcli.core.data.readers import find_files
+    from seqcli.core.data.readers import find_files, find_texts
+    from seqcli.core.data.tokenfile import file_digest
     from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
@@ -240,9 +259,11 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     task = task_of(config)
     check_task(config, task)
     if config.test is not None:
-        find_files([config.test])  # before the training, not after it
+        (find_texts if task == "lm" else find_files)([config.test])  # before the training, not after it
     job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
-    loop = Loop(job, place)
+    texts = find_texts(config.files or [str(config.source), str(config.target)])
+    content = hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
+    loop = Loop(job, place, content=content)
     if found is not None:
         loop.load(*found)
         write_whole(place / "config.yaml", job.config.to_yaml().encode())
@@ -258,5 +279,9 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     yield from (Notice(text) for text in said)
     yield from loop
     if job.config.test is not None:
-        figures = load(place, threads=job.config.threads, device=job.config.device).evaluate(job.config.test)
+        said.clear()
+        skip = {"skip_bad_lines": True} if job.config.skip_bad_lines else {}  # set for tasks alone that have it
+        model = load(place, threads=job.config.threads, device=job.config.device)
+        figures = model.evaluate(job.config.test, say=say or said.append, **skip)
+        yield from (Notice(text) for text in said)
         yield Tested(job.config.test, figures)

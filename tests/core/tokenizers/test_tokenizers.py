@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, choices_of
 from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
-from seqcli.errors import ConfigError, DataError
+from seqcli.errors import ConfigError
 
 HARD = [
     "",
@@ -82,7 +82,7 @@ def test_bpe_merges_what_is_frequent() -> None:
     made = tokenizers.train("bpe", ["hello hello hello world\n" * 20], vocab_size=280)
     assert made.vocab_size <= 280
     assert len(made.encode("hello")) < 5
-    with pytest.raises(DataError, match="at least 260"):
+    with pytest.raises(ConfigError, match="at least 260"):
         tokenizers.train("bpe", ["x"], vocab_size=100)
 
 
@@ -115,3 +115,19 @@ def test_lines_and_texts_have_the_same_subwords() -> None:
     tokenizer = tokenizers.train("bpe", ["the cat\x1csat on\u2028the mat\x85 " * 40], vocab_size=300)
     for text in ("a\x1c--b", "the\u2028cat", "sat\x85on", "the\ncat\n", "\n", ""):
         assert tokenizer.encode(text).tolist() == tokenizer.encode_lines([text])[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("สวัสดีครับ ok", ["สวัสดีครับ", "ok"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("un cafe\u0301, s'il", ["un", "cafe\u0301", ",", "s'il"]),
+        ("❤\ufe0f ja", ["❤\ufe0f", "ja"]),
+    ],
+)
+def test_words_keep_their_marks(text: str, words: list[str]) -> None:
+    made = tokenizers.train("word", [text], normalize="none")
+    assert made.pieces(text) == words
+    assert made.decode(made.encode(text)) == text

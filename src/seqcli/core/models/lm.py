@@ -121,7 +121,7 @@ def build_lm(config: Config, vocab_size: int, seed: int = 0) -> RecurrentLM:
 
     Raises ConfigError when it does not fit into memory.
     """
-    assert config.hidden and config.embedding_dim and config.dropout is not None, "the task resolves these"
+    assert config.hidden and config.dropout is not None, "the task resolves these"
     with seeded(seed, config):
         return RecurrentLM(
             vocab_size,
@@ -129,7 +129,7 @@ def build_lm(config: Config, vocab_size: int, seed: int = 0) -> RecurrentLM:
             hidden=config.hidden,
             layers=config.layers,
             encoding=config.encoding,
-            embedding_dim=config.embedding_dim,
+            embedding_dim=config.embedding_dim or 0,  # one-hot vectors need none
             tie=bool(config.tie),
             dropout=config.dropout,
             loss=config.loss,

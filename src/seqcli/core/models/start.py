@@ -1,4 +1,4 @@
-"""A model's random start."""
+"""What a model starts from: random numbers, or stored weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +24,9 @@ def seeded(seed: int, config: Config) -> Iterator[None]:
             if "memory" not in str(error) and "overflow" not in str(error):
                 raise
             raise ConfigError(
-                f"A model of --hidden {config.hidden} and --layers {config.layers} does not fit into memory."
+                f"A model of --hidden {config.hidden}, --layers {config.layers}, --embedding-dim "
+                f"{config.embedding_dim} and this vocabulary does not fit into memory. Lower what is large of these, "
+                "or --vocab-size."
             ) from None
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from seqcli.core.config import Config, build
+from seqcli.core import tokenizers
+from seqcli.core.config import Config, build, option_name
 from seqcli.core.training.device import pick_precision
 from seqcli.core.training.optimizer import PEAK
 from seqcli.errors import ConfigError
@@ -12,6 +13,8 @@ from seqcli.errors import ConfigError
 
 def shared(config: Config, device: torch.device) -> dict[str, Any]:
     """What is chosen in the same way for every task."""
+    if config.encoding == "one-hot" and config.embedding_dim:
+        raise ConfigError("--embedding-dim is the width of an embedding, and --encoding one-hot has none.")
     c: dict[str, Any] = config.model_dump()
     c["device"] = device.type
     c["precision"] = pick_precision(config.precision, device)
@@ -25,14 +28,21 @@ def shared(config: Config, device: torch.device) -> dict[str, Any]:
     return c
 
 
-def tokenizer_options(config: Config) -> dict[str, Any]:
-    """What a tokenizer is trained with."""
-    return {
-        "normalize": config.normalize,
-        "lowercase": bool(config.lowercase),
-        "min_count": config.min_count or 1,
-        "vocab_size": config.vocab_size,
+def tokenizer_options(config: Config, kind: str) -> dict[str, Any]:
+    """What a tokenizer of that kind is trained with. Raises ConfigError for an option that it has no use for."""
+    given = {
+        "normalize": (config.normalize, "nfc"),
+        "lowercase": (bool(config.lowercase), False),
+        "min_count": (config.min_count or 1, 1),
+        "vocab_size": (config.vocab_size, None),
     }
+    takes = tokenizers.tokenizer_class(kind).options
+    idle = [option_name(name) for name, (value, plain) in given.items() if value != plain and name not in takes]
+    if idle:
+        raise ConfigError(
+            f"{' and '.join(idle)} would change nothing: the tokens are {kind}. Choose others by --tokens."
+        )
+    return {name: given[name][0] for name in takes}
 
 
 def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
@@ -53,7 +63,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
         by_budget = 256 if seen < 6e5 else 384 if seen < 5e6 else 512 if seen < 5e7 else 768
         by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 1024
         c["hidden"] = min(by_budget, by_data)
-    if c["embedding_dim"] is None:
+    if c["embedding_dim"] is None and c["encoding"] == "embedding":
         c["embedding_dim"] = c["hidden"] if c["tie"] else 128 if vocab_size < 1000 else min(256, c["hidden"])
     if c["tie"] and c["embedding_dim"] != c["hidden"]:
         raise ConfigError(
@@ -108,7 +118,7 @@ def resolve_tags(
 ) -> Config:
     """The same for a tagger: so many sentences, of together so many words."""
     c = shared(config, device)
-    c["task"], c["tokens"], c["tie"] = "tag", "word", False
+    c["task"], c["tokens"] = "tag", "word"
     c["bidirectional"] = config.bidirectional is not False
     c["select"] = config.select or ("accuracy" if valid else None)
     if bounded and not (c["epochs"] or c["steps"]):
@@ -129,14 +139,15 @@ def resolve_labels(
 ) -> Config:
     """The same for a classifier: so many texts, of together so many tokens."""
     c = shared(config, device)
-    c["task"], c["tie"] = "classify", False
+    c["task"] = "classify"
     c["bidirectional"] = config.bidirectional is not False
     c["select"] = config.select or ("accuracy" if valid else None)
     letters = c["tokens"] in ("char", "byte")
     if bounded and not (c["epochs"] or c["steps"]):
         c["epochs"] = 20.0 if letters or texts < 4000 else 6.0  # words are soon learnt by heart
     c["hidden"] = c["hidden"] or (256 if letters and texts > 4000 else 128)
-    c["embedding_dim"] = c["embedding_dim"] or (64 if letters else 300)
+    if c["encoding"] == "embedding":
+        c["embedding_dim"] = c["embedding_dim"] or (64 if letters else 300)
     c["dropout"] = (0.4 if letters else 0.5) if c["dropout"] is None else c["dropout"]
     c["word_dropout"] = (0.3 if c["tokens"] == "word" else 0.0) if c["word_dropout"] is None else c["word_dropout"]
     c["label_smoothing"] = config.label_smoothing or 0.0

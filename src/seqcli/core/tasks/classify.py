@@ -142,7 +142,8 @@ def choose_tokens(config: Config, texts: Sequence[Labelled]) -> Config:
         words = sum(len(t.text.split()) for t in texts)
         tokens = "word" if words > 3 * len(texts) else "char"
     longest = config.max_length or (1000 if tokens in ("char", "byte") else 400)
-    return config.with_(tokens=tokens, max_length=longest, lowercase=config.lowercase is not False)
+    lowercase = config.lowercase is not False if tokens == "word" else config.lowercase
+    return config.with_(tokens=tokens, max_length=longest, lowercase=lowercase)
 
 
 def train_tokenizer(config: Config, texts: Sequence[Labelled]) -> Tokenizer:
@@ -150,7 +151,7 @@ def train_tokenizer(config: Config, texts: Sequence[Labelled]) -> Tokenizer:
     found = tokenizers.train(
         str(config.tokens),
         blocks((t.text for t in texts), "\n"),
-        **tokenizer_options(config),
+        **tokenizer_options(config, str(config.tokens)),
     )
     if found.vocab_size <= len(tokenizers.SPECIALS):
         raise DataError(f"Nothing occurs --min-count {config.min_count} times: the vocabulary is empty.")

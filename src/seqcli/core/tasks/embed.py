@@ -161,7 +161,7 @@ def read_data(config: Config, say: Say, tokenizer: tokenizers.Tokenizer | None) 
     """Training and validation text. Raises DataError for what no vectors can be learnt from."""
     paths = find_texts(config.files)
     how: dict[str, Any] = {"unit": "line", "invalid": config.invalid_utf8, "progress": say}
-    options = tokenizer_options(config) | {"vocab_size": config.vocab_size or 1 << 30}
+    options = tokenizer_options(config, "word") | {"vocab_size": config.vocab_size or 1 << 30}
     data = open_tokens(paths, tokenizer=tokenizer, kind="word", options=options, **how)
     known = data.tokenizer.vocab_size - len(SPECIALS)
     if known < 2:

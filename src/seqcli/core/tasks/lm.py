@@ -98,9 +98,8 @@ def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> t
     """Training and validation data. Raises DataError for what cannot be trained on."""
     paths = find_texts(config.files)
     how: dict[str, Any] = {"unit": config.unit, "invalid": config.invalid_utf8, "progress": say}
-    data = open_tokens(
-        paths, tokenizer=tokenizer, kind=config.tokens or "char", options=tokenizer_options(config), **how
-    )
+    kind = config.tokens or "char"
+    data = open_tokens(paths, tokenizer=tokenizer, kind=kind, options=tokenizer_options(config, kind), **how)
     if len(data.ids) < 2:
         raise DataError(f"{paths[0]} has less than two tokens of text; there is nothing to learn from it.")
     distinct = np.unique(data.ids[: 1 << 20])

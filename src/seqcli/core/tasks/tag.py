@@ -148,7 +148,7 @@ def read_data(config: Config, say: Say) -> tuple[list[Sentence], list[Sentence]]
 
 def vocabularies(config: Config, sentences: Sequence[Sentence]) -> tuple[WordTokenizer, CharTokenizer, list[str]]:
     """The words, the characters and the tags of the training sentences. Raises DataError when no word is left."""
-    options = tokenizer_options(config)
+    options = tokenizer_options(config, "word")
     base = WordTokenizer([], options["normalize"], options["lowercase"])
     counts = Counter(base.form(word) for s in sentences for word in s.words)
     words = WordTokenizer.of_counts(counts, **options)

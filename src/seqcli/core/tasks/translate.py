@@ -26,7 +26,7 @@ SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}  # that no token 
 
 
 class TranslateJob:
-    """What the training loop needs to train a translation model (see training.loop.Job)."""
+    """What the training loop needs to train a translation model (see training.job.Job)."""
 
     def __init__(self, config: Config, say: Say = lambda text: None, metadata: Mapping[str, Any] | None = None) -> None:
         if config.encoding == "one-hot":
@@ -82,6 +82,8 @@ class TranslateJob:
         if c.valid is not None:
             reader = PairReader(skip=c.skip_bad_lines, invalid=c.invalid_utf8)
             held_out = list(reader.read(find_files([c.valid])))
+            if reader.skipped:
+                say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} of {c.valid} passed over.")
             if not held_out:
                 raise DataError(f"{c.valid} holds no pair to validate on.")
             valid = PairSet.of(held_out, self.source_tokenizer, self.tokenizer)
@@ -213,7 +215,7 @@ def train_tokenizers(config: Config, pairs: list[Pair]) -> tuple[Tokenizer, Toke
         return tokenizers.train(
             str(config.tokens),
             blocks(lines, SEPARATOR[str(config.tokens)]),
-            **tokenizer_options(config),
+            **tokenizer_options(config, str(config.tokens)),
         )
 
     if config.joint_tokens:

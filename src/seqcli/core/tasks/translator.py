@@ -136,6 +136,8 @@ class Translator:
             raise ConfigError("--replace-unknown is for models of words; only those have unknown ones.")
         if (top_k or top_p is not None) and temperature is None:
             raise ConfigError("--top-k and --top-p are for drawn translations: give a --temperature.")
+        if coverage_penalty and temperature is not None:
+            raise ConfigError("--coverage-penalty ranks what a search finds; leave --temperature out, or it.")
         if temperature == 0 and n_best > 1:
             raise ConfigError("--temperature 0 is greedy and has one answer; raise it, or leave it out and search.")
         if length_norm not in ("mean", "wu", "none"):
@@ -164,7 +166,8 @@ class Translator:
                 continue
             limit = torch.full((len(rows),), max_length or self.longest_target + 10)
             if max_ratio is not None:
-                limit = limit.minimum((max_ratio * torch.from_numpy(lines.lengths[rows])).ceil().long().clamp(min=1))
+                read = torch.from_numpy(lines.lengths[rows]) - 1  # <eos> is no token of the user's
+                limit = limit.minimum((max_ratio * read).ceil().long().clamp(min=1))
             found = self._search(lines, rows, options, filters, limit, [base + first + row for row in rows])
             most = max(map(len, found)) if replace_unknown else int(attention)
             looked = [self._attention(lines, rows, [f[min(n, len(f) - 1)] for f in found]) for n in range(most)]

@@ -18,6 +18,7 @@ class Tokenizer(ABC):
     """Text to ids and back. Ids 0 to 3 are the special tokens; the others never change once trained."""
 
     name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]]  # of the configuration, what it is trained with
 
     @property
     @abstractmethod

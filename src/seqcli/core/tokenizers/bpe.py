@@ -10,7 +10,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from seqcli.core.tokenizers.base import EOS, SPECIALS, Ids, Tokenizer, normalizer
-from seqcli.errors import DataError
+from seqcli.errors import ConfigError
 
 SAMPLE_BLOCKS = 64  # of at most 1 MiB: merges are learnt from so much of the text
 # words with their leading space, numbers, signs, and each line end for itself, so that lines can be cut apart
@@ -21,6 +21,7 @@ class BPETokenizer(Tokenizer):
     """Subwords of bytes: every text can be written, nothing is unknown. Saved as the library's tokenizer.json."""
 
     name = "bpe"
+    options = ("normalize", "vocab_size")
 
     def __init__(self, inner: tokenizers.Tokenizer, normalize: str = "nfc") -> None:
         self.inner, self.form = inner, normalize
@@ -51,7 +52,7 @@ class BPETokenizer(Tokenizer):
         smallest = len(SPECIALS) + 256
         size = vocab_size or 4000
         if size < smallest:
-            raise DataError(
+            raise ConfigError(
                 f"--vocab-size is {size}; byte-level BPE needs at least {smallest}: the bytes and the special tokens."
             )
         trainer = trainers.BpeTrainer(

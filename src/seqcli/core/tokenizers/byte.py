@@ -16,6 +16,7 @@ class ByteTokenizer(Tokenizer):
     """One token a byte: id = 4 + byte. No normalization: the bytes are what they are."""
 
     name = "byte"
+    options = ()
     vocab_size = FIRST + 256
 
     @classmethod

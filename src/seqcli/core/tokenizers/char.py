@@ -16,6 +16,7 @@ class CharTokenizer(Tokenizer):
     """One token a code point, in code point order; text is normalized first, unknown characters become <unk>."""
 
     name = "char"
+    options = ("normalize", "min_count")
 
     def __init__(self, chars: str, normalize: str = "nfc") -> None:
         self.chars, self.form = chars, normalize

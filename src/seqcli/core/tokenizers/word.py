@@ -1,25 +1,52 @@
 """Words and punctuation as tokens, by Unicode's idea of a word character."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from seqcli.core.tokenizers.base import EOS, SPECIALS, UNK, Ids, Tokenizer, normalizer
 
-# a marked-up token such as <unk>; a word, with its inner apostrophes and hyphens; one sign; a line's end
-PIECE = re.compile(r"<\w+>|\w+(?:['’\-]\w+)*|[^\w\s]|\n")
 NEWLINE = "\n"
 NO_SPACE_BEFORE = set(".,;:!?)]}%…’”'\n")
 NO_SPACE_AFTER = set("([{“‘$#\n")
+
+
+# a marked-up token such as <unk>; a word, with its inner apostrophes and hyphens; one sign; a line's end
+PIECE = re.compile(r"<\w+>|\w+(?:['’\-]\w+)*|[^\w\s]|\n")
+
+
+@cache
+def marks() -> frozenset[str]:
+    """What belongs to the letter or sign before it and is no word character to `re`: the vowel signs of Hindi or Thai,
+    combining accents; and the joiners of Indic and Persian words and of emoji."""
+    codes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))  # there are no others
+    return frozenset(c for c in map(chr, codes) if unicodedata.category(c)[0] == "M") | {"\u200c", "\u200d"}
+
+
+@cache
+def piece_with(pages: frozenset[int]) -> re.Pattern[str]:
+    """PIECE, where letters and signs keep the marks of these pages of 256 characters."""
+    found = "".join(sorted(mark for mark in marks() if ord(mark) >> 8 in pages))
+    word = rf"\w[\w{found}]*"
+    return re.compile(rf"<\w+>|{word}(?:['’\-]{word})*|[^\w\s][{found}]*|\n")
+
+
+def find_pieces(text: str) -> list[str]:
+    """The tokens of a normalized text."""
+    found = marks().intersection(text) if not text.isascii() else None
+    return (piece_with(frozenset(ord(mark) >> 8 for mark in found)) if found else PIECE).findall(text)
 
 
 class WordTokenizer(Tokenizer):
     """Words, single signs and line ends; the most frequent ones, most frequent first, the others are <unk>."""
 
     name = "word"
+    options = ("normalize", "lowercase", "min_count", "vocab_size")
 
     def __init__(self, words: list[str], normalize: str = "nfc", lowercase: bool = False) -> None:
         self.words, self.normalization, self.lowercase = words, normalize, lowercase
@@ -60,11 +87,11 @@ class WordTokenizer(Tokenizer):
 
     def split(self, text: str) -> list[str]:
         """The tokens of a text, as strings."""
-        return PIECE.findall(self.form(text))
+        return find_pieces(self.form(text))
 
     def split_keeping_case(self, text: str) -> list[str]:
         """The tokens of a text, with their capitals."""
-        return PIECE.findall(self._normalize(text))
+        return find_pieces(self._normalize(text))
 
     def encode(self, text: str) -> Ids:
         return self._ids(self.split(text))

@@ -35,21 +35,11 @@ class Stored:
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file so that `path` is at every moment the old file or the new one, whole.
 
-    Tensors that share memory (a tied embedding) are stored once. Raises CheckpointError when it cannot be written.
+    No two tensors may share memory. Raises CheckpointError when it cannot be written.
     """
-    kept: dict[str, Tensor] = {}
-    aliases: dict[str, str] = {}
-    places: dict[tuple[int, tuple[int, ...]], str] = {}
-    for name, tensor in tensors.items():
-        place = (tensor.data_ptr(), tuple(tensor.shape))
-        if tensor.numel() and place in places:
-            aliases[name] = places[place]
-        else:
-            places[place] = name
-            kept[name] = tensor.detach().cpu().contiguous()
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = {key: json.dumps(value) for key, value in metadata.items()}
     text["seqcli_format"] = str(FORMAT)
-    text["aliases"] = json.dumps(aliases)
     try:
         write_whole(path, save(kept, metadata=text))
     except OSError as error:
@@ -70,14 +60,15 @@ def read(path: Path) -> Stored:
         raise CheckpointError(_what_it_is(path, error)) from None
     if "seqcli_format" not in text:
         raise CheckpointError(f"{path} is a safetensors file, but not one that seqcli wrote.")
-    if int(text["seqcli_format"]) > FORMAT:
+    try:
+        metadata = {key: json.loads(value) for key, value in text.items()}
+        version = int(metadata.pop("seqcli_format"))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: what it says of itself cannot be read ({error}).") from None
+    if version > FORMAT:
         raise CheckpointError(
-            f"{path} is of format {text['seqcli_format']}, from a newer seqcli; this one reads up to {FORMAT}. "
-            "Upgrade seqcli."
+            f"{path} is of format {version}, from a newer seqcli; this one reads up to {FORMAT}. Upgrade seqcli."
         )
-    metadata = {key: json.loads(value) for key, value in text.items() if key != "seqcli_format"}
-    for alias, name in metadata.pop("aliases", {}).items():
-        tensors[alias] = tensors[name]
     return Stored(tensors, metadata)
 
 

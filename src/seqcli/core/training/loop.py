@@ -26,10 +26,12 @@ SAVE_SECONDS = 30.0  # between checkpoints, when nothing else is asked for
 class Loop:
     """One sitting of a training; iterate over it. Closing the iterator saves a checkpoint first."""
 
-    def __init__(self, job: Job, run_dir: Path, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, job: Job, run_dir: Path, clock: Callable[[], float] = time.perf_counter, *, content: str = ""
+    ) -> None:
         self.job, self.run_dir, self.config, self._clock = job, run_dir, job.config, clock
         _check_validation(job)
-        self.model, self.state, self.budget = job.model, State(job), Budget(job)
+        self.model, self.state, self.budget = job.model, State(job, content), Budget(job)
         self._updater = job if isinstance(job, UpdateJob) else None
         self._learner = job if isinstance(job, GradientJob) else None
         self.budget.begin(self.state.at)

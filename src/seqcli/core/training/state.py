@@ -38,10 +38,13 @@ class Progress:
 
 
 class State:
-    """A model in training: its optimizers, averages, generator, carried state and progress."""
+    """A model in training: its optimizers, averages, generator, carried state and progress.
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.model, c = job, job.model, job.config
+    `content` is a digest of what it is trained on.
+    """
+
+    def __init__(self, job: Job, content: str = "") -> None:
+        self.job, self.model, self.content, c = job, job.model, content, job.config
         self.generator = torch.Generator(device=job.device).manual_seed(c.seed)
         for module in self.model.modules():
             if isinstance(module, Dropout):
@@ -86,7 +89,7 @@ class State:
             "carried": len(self.carry),
             "scaler": self.scaler.state_dict(),
             "device": self.job.device.type,
-            "train_tokens": self.job.train_tokens,
+            "content": self.content,
         }
         model = Stored(dict(self.model.named_parameters()), self.job.metadata())
         return checkpoint.save_checkpoint(run_dir, self.at.step, model, Stored(tensors, metadata), self.job.config.keep)
@@ -94,10 +97,11 @@ class State:
     def load(self, model: Stored, state: Stored) -> list[str]:
         """Take over a checkpoint; returns what the user should know. Raises CheckpointError for another text's."""
         t, device = state.tensors, self.job.device
-        if (had := state.metadata["train_tokens"]) != self.job.train_tokens:
+        if state.metadata.get("content") != self.content:
+            c = self.job.config
+            named = " ".join(map(str, c.files or (c.source, c.target)))
             raise CheckpointError(
-                f"The text has changed: the run was trained on {had} tokens, and now there are "
-                f"{self.job.train_tokens}. Train a new run on it."
+                f"The text has changed since the run began: {named}. Put back what it was, or train a new run on it."
             )
         self.at = Progress(**state.metadata["progress"])
         parameters = dict(self.model.named_parameters())
