@@ -191,7 +191,14 @@ def test_sampling(seqcli: Run, trained: Path) -> None:
     refused(seqcli("sample", "--prime", "ΩΩ"), 1, "knows nothing of the prime")
     assert seqcli("sample", "--prime", "", "--length", 5).code == 0
     refused(seqcli("sample", "--device", "gpu"), 2, "--device gpu", "it has cpu")
-    for option in (("--length", 0), ("--temperature", -1), ("--temperature", "nan"), ("--top-p", 2), ("--top-k", 0)):
+    for option in (
+        ("--length", 0),
+        ("--temperature", -1),
+        ("--temperature", "inf"),
+        ("--temperature", "nan"),
+        ("--top-p", 2),
+        ("--top-k", 0),
+    ):
         assert seqcli("sample", *option).code == 2
 
 

@@ -276,7 +276,7 @@ def test_replaced_words_come_without_a_map(seqcli: Run, pairs: Path) -> None:
         (("--temperature", 0, "--n-best", 3), "--temperature 0"),
         (("--temperature", "inf"), "temperature"),
         (("--temperature", "nan"), "temperature"),
-        (("--coverage-penalty", "inf"), "no finite number"),
+        (("--coverage-penalty", "inf"), "coverage-penalty"),
         (("--coverage-penalty", 1, "--temperature", 1), "--coverage-penalty"),
         (("--skip-bad-lines",), "is for a FILE"),
         (("--train",), "is for a FILE"),

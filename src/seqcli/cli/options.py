@@ -1,7 +1,6 @@
 """Options that commands share, and the options of `train`, which are made from the configuration's fields."""
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -22,13 +21,6 @@ Seed = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor threads (0: all cores).")]
-
-
-def finite(value: float | None) -> float | None:
-    """Callback of an option: refuses nan and inf, which pass comparisons with limits."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number.")
-    return value
 
 
 ALIASES = {"embedding_dim": ("--dim",)}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads, finite
+from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
 from seqcli.core import runs
 
 
@@ -16,7 +16,7 @@ def sample(
     length: Annotated[int, typer.Option("--length", min=1, help="Tokens to write.")] = 400,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", callback=finite, min=0.0, help="0 is greedy, 1 the model's own distribution."),
+        typer.Option("--temperature", min=0.0, max=100.0, help="0 is greedy, 1 the model's own distribution."),
     ] = 0.8,
     top_k: Annotated[
         int | None, typer.Option("--top-k", min=1, help="Draw from the k likeliest tokens.", show_default="all")
@@ -25,7 +25,6 @@ def sample(
         float | None,
         typer.Option(
             "--top-p",
-            callback=finite,
             min=0.0,
             max=1.0,
             help="Draw from the likeliest tokens that sum to p.",
@@ -35,7 +34,7 @@ def sample(
     repetition_penalty: Annotated[
         float,
         typer.Option(
-            "--repetition-penalty", callback=finite, min=1.0, help="Above 1, tokens seen before become less likely."
+            "--repetition-penalty", min=1.0, max=100.0, help="Above 1, tokens seen before become less likely."
         ),
     ] = 1.0,
     stop: Annotated[

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.lines import answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads, finite
+from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
 from seqcli.core import runs
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
@@ -47,7 +47,6 @@ def translate(
         float,
         typer.Option(
             "--length-penalty",
-            callback=finite,
             min=0.0,
             max=10.0,
             rich_help_panel=PANEL,
@@ -66,8 +65,8 @@ def translate(
         float,
         typer.Option(
             "--coverage-penalty",
-            callback=finite,
             min=0.0,
+            max=100.0,
             rich_help_panel=PANEL,
             help="The cost of words left unlooked at (Wu 2016).",
         ),
@@ -92,7 +91,6 @@ def translate(
         float | None,
         typer.Option(
             "--max-ratio",
-            callback=finite,
             min=0.0,
             max=1000.0,
             rich_help_panel=PANEL,
@@ -104,7 +102,6 @@ def translate(
         float | None,
         typer.Option(
             "--temperature",
-            callback=finite,
             min=0.0,
             max=100.0,
             rich_help_panel=PANEL,
@@ -120,7 +117,6 @@ def translate(
         float | None,
         typer.Option(
             "--top-p",
-            callback=finite,
             min=0.0,
             max=1.0,
             rich_help_panel=PANEL,
