@@ -229,23 +229,6 @@ def test_attention_of_a_translation(seqcli: Run, trained: Path, monkeypatch: pyt
     assert rows == [["", "나는", "␣집에"], ["I", "90", "10"], ["␣home", "20", "80"]]
 
 
-@pytest.mark.parametrize(
-    ("made", "part"),
-    [
-        (Translated(["a"], ["b"], None), "small was trained without attention"),
-        (Translated(["a"], [], []), "has no tokens"),
-    ],
-)
-def test_no_attention(seqcli: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, made: Translated, part: str) -> None:
-    class Model:
-        def translate(self, texts: list[str], *, attention: bool) -> list[Translated]:
-            return [made]
-
-    monkeypatch.setattr(runs, "load", lambda *_, **__: Model())
-    refused(seqcli("plot", "small", "--what", "attention", "--text", "a", "-o", "a.svg"), 2, part)
-    assert not Path("a.svg").exists()
-
-
 def refused(result: Any, code: int, *parts: str) -> None:
     assert result.code == code, result.err
     assert result.out == ""

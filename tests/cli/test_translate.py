@@ -140,6 +140,15 @@ def test_at_most_so_many_tokens_a_source_token(seqcli: Run, translator: Path) ->
         assert len(found.rstrip("\n")) == most
 
 
+def test_no_attention_to_see(seqcli: Run, pairs: Path) -> None:
+    assert seqcli("train", pairs, *SMALL, "--attention", "none").code == 0
+    for command in (("translate", "--attention"), ("plot", "--what", "attention", "-o", "a.svg")):
+        result = seqcli(*command, "--text", "eins")
+        assert result.code == 2
+        assert "--attention none" in result.err
+    assert not Path("a.svg").exists()
+
+
 def test_two_files(seqcli: Run, tmp_path: Path) -> None:
     (tmp_path / "a.de").write_text("\n".join(s for s, _ in PAIRS))
     (tmp_path / "a.en").write_text("\n".join(t for _, t in PAIRS))

@@ -1,10 +1,9 @@
 """seqcli plot: pictures of a run in a file."""
 
 import math
-from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +14,9 @@ from seqcli.core import runs
 from seqcli.core.runs import BEST
 from seqcli.errors import CheckpointError, ConfigError
 
+if TYPE_CHECKING:
+    from seqcli.core.tasks import Translator
+
 FREQUENT = 100  # words that are drawn where none are named
 
 
@@ -24,20 +26,6 @@ class What(str, Enum):
     loss = "loss"
     attention = "attention"
     vectors = "vectors"
-
-
-class Translated(Protocol):
-    """What is drawn of a translation."""
-
-    source_tokens: list[str]
-    target_tokens: list[str]
-    attention: list[list[float]] | None
-
-
-class Translator(Protocol):
-    """What a model must do to have its attention drawn."""
-
-    def translate(self, texts: list[str], *, attention: bool) -> Sequence[Translated]: ...
 
 
 def plot(
@@ -93,8 +81,8 @@ def plot(
         picture, title = Plane(words, vectors.plane(words)), f"{name}: word vectors"
     else:
         assert text is not None
-        model = cast(Translator, runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate"))
-        picture, title = attention_of(model, text, name), f"{name}: {text}"
+        model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate")
+        picture, title = attention_of(model, text), f"{name}: {text}"
     output = output or _free(Path(f"{name or 'run'}-{what.value}.svg"))
     draw(picture, output, title)
     if json:
@@ -122,15 +110,12 @@ def losses_of(path: Path) -> Losses:
     return Losses(curves["loss"], curves["val_loss"], label)
 
 
-def attention_of(model: Translator, text: str, name: str) -> Attention:
-    """Where the model looks while it translates. Raises ConfigError when it has no attention or says nothing."""
+def attention_of(model: "Translator", text: str) -> Attention:
+    """Where the model looks while it translates. Raises ConfigError when it has no attention."""
     if not text.strip():
         raise ConfigError("There is nothing to draw: --text is empty.")
     (made,) = model.translate([text], attention=True)
-    if made.attention is None:
-        raise ConfigError(f"{name} was trained without attention, so there is none to draw. Train one with attention.")
-    if not made.source_tokens or not made.target_tokens:
-        raise ConfigError(f"There is nothing to draw: {text!r} or its translation has no tokens.")
+    assert made.attention is not None
     return Attention(made.source_tokens, made.target_tokens, made.attention)
 
 

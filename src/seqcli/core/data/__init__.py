@@ -2,7 +2,7 @@
 
 from seqcli.core.data.batching import Batch, Batches, LineBatches, StreamBatches, held_out_batches
 from seqcli.core.data.readers import find_texts, read_blocks
-from seqcli.core.data.tokenfile import TokenFile, cache_dir, open_tokens
+from seqcli.core.data.tokenfile import TokenFile, open_tokens
 
 __all__ = [
     "Batch",
@@ -10,7 +10,6 @@ __all__ = [
     "LineBatches",
     "StreamBatches",
     "TokenFile",
-    "cache_dir",
     "find_texts",
     "held_out_batches",
     "open_tokens",

@@ -91,8 +91,7 @@ def sample(
             chosen, _, tokens = likeliest(p, torch.zeros_like(p[..., 0], dtype=torch.float32), 1)
         else:
             noise = torch.cat([gumbel_noise(K, V, own[k]) for k in sentences.tolist()]).float().to(device)
-            seen = _seen(past, V).flatten(0, 1) if filters.repetition_penalty != 1 else None
-            tokens = draw(scores.flatten(0, 1), filters, noise, seen).view(-1, K)
+            tokens = draw(scores.flatten(0, 1), filters, noise).view(-1, K)
             chosen = p.gather(2, tokens[..., None])[..., 0].float().log()
         ended = (past[..., 1:] == options.eos).any(2)
         log_p[sentences] += torch.where(ended, 0.0, chosen)
@@ -228,12 +227,6 @@ def _allowed(scores: Tensor, past: Tensor, t: int, last: Tensor, o: SearchOption
         dead = scores.amax(2) == -torch.inf
         scores[..., o.eos] = torch.where(dead, end, scores[..., o.eos])
     return scores
-
-
-def _seen(past: Tensor, vocab_size: int) -> Tensor:
-    """Which tokens stand in the past (B, K, t): (B, K, V)."""
-    seen = torch.zeros(*past.shape[:2], vocab_size, dtype=torch.bool, device=past.device)
-    return seen.scatter_(2, past, True)
 
 
 def likeliest(p: Tensor, total: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -45,6 +45,11 @@ def tokenizer_options(config: Config, kind: str) -> dict[str, Any]:
     return {name: given[name][0] for name in takes}
 
 
+def dropout(passes: float, table: tuple[tuple[float, float], ...], most: float) -> float:
+    """The rate of the first row (passes below, rate) that holds; `most` where none does."""
+    return next((rate for below, rate in table if passes < below), most)
+
+
 def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
     """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
     c = shared(config, device)
@@ -70,18 +75,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
             f"--tie needs --embedding-dim equal to --hidden, but they are {c['embedding_dim']} and {c['hidden']}."
         )
     if c["dropout"] is None:
-        passes = seen / tokens
-        c["dropout"] = (
-            0.0
-            if passes < 1.5
-            else 0.1
-            if passes < 5
-            else 0.2
-            if passes < 10
-            else 0.35
-            if passes < 25 and not small
-            else 0.5
-        )
+        c["dropout"] = dropout(seen / tokens, ((1.5, 0.0), (5, 0.1), (10, 0.2), (0 if small else 25, 0.35)), 0.5)
     c["window"] = c["window"] or (256 if lines else 64)
     if c["batch_size"] is None:
         size = 64 if lines else 20
@@ -107,8 +101,7 @@ def resolve_pairs(config: Config, pairs: int, tokens: int, device: torch.device,
         c["batch_tokens"] = 1000
     seen = min(c["minutes"] * 60 * 12_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
     if c["dropout"] is None:
-        passes = seen / tokens
-        c["dropout"] = 0.1 if passes < 2 else 0.2 if passes < 8 else 0.3
+        c["dropout"] = dropout(seen / tokens, ((2, 0.1), (8, 0.2)), 0.3)
     c["lr"] = c["lr"] or (0.5 * PEAK[c["optimizer"]])
     return build(c)
 

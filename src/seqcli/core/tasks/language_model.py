@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sample:
-    """A sampled text: the prime, what was written after it, why it ended (length, stop or eos)."""
+    """A sampled text: the prime, the text after it and its number of tokens, why it ended (length, stop or eos)."""
 
     prime: str
     text: str

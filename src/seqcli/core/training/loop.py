@@ -69,9 +69,8 @@ class Loop:
             self.state.save(self.run_dir)
             raise
         best = at.best_loss if math.isfinite(at.best_loss) else None
-        yield Finished(
-            self.run_dir, at.step, at.step / job.steps_per_epoch, at.seconds, at.best_step, best, self.reason
-        )
+        seconds = self._clock() - self._zero  # with the last evaluation
+        yield Finished(self.run_dir, at.step, at.step / job.steps_per_epoch, seconds, at.best_step, best, self.reason)
 
     def _start(self, now: float) -> None:
         """Set the clocks of this sitting."""
