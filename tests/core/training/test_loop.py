@@ -99,3 +99,18 @@ def test_evaluation_uses_the_averages_if_any_without_dropout_and_copies_nothing(
     assert seen == [loop.state.averaged.weights[name].data_ptr() if loop.state.averaged else place]
     assert own.data_ptr() == place
     assert loop.model.training
+
+
+def test_a_training_ends_with_the_end_of_the_text(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the budget: so the first pass may be a part of one, never the last."""
+    per_epoch = make_loop(steps=1).job.steps_per_epoch
+    for total in (1, per_epoch - 1, per_epoch, per_epoch + 3):
+        loop, read = make_loop(steps=total, valid_split=0.1), []
+        loss = loop.job.loss  # type: ignore[attr-defined]  # a language model's
+        monkeypatch.setattr(
+            loop.job, "loss", lambda k, *rest, read=read, loss=loss: (read.append(k), loss(k, *rest))[1]
+        )
+        list(loop)
+        assert len(read) == total
+        assert read == list(range(read[0], read[0] + total))
+        assert (read[-1] + 1) % per_epoch == 0

@@ -79,10 +79,10 @@ class ClassifyJob:
         lines = self.tokenizer.encode_lines([t.text for t in texts])
         return Lines.of([line[:longest] for line in lines]), sum(len(line) > longest for line in lines)
 
-    def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
-        c, rows = self.config, self.batches[step]
+    def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
+        c, rows = self.config, self.batches[number]
         ids, mask = (part.to(self.device) for part in self._lines.padded(rows))
-        scores, _ = self.model(forget(ids, c.word_dropout or 0.0, (c.seed, step)), mask)
+        scores, _ = self.model(forget(ids, c.word_dropout or 0.0, (c.seed, number)), mask)
         wanted = self._wanted[torch.from_numpy(rows)].to(self.device)
         loss = F.cross_entropy(scores, wanted, weight=self._weights, label_smoothing=c.label_smoothing or 0.0)
         return loss, int(mask.sum()), []

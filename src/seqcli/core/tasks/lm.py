@@ -71,8 +71,8 @@ class LMJob:
             return LineBatches(data.ids, data.ends, c.batch_size, c.window, c.seed)
         return StreamBatches(data.ids, c.batch_size, c.window, c.seed)
 
-    def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
-        batch = self.batches[step].to(self.device)
+    def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
+        batch = self.batches[number].to(self.device)
         state = None if batch.fresh or not carry else unflatten(self.config.cell, carry)
         loss, state = self.model.loss(batch.x, batch.y, state, batch.mask, self.config.label_smoothing or 0.0)
         return loss, batch.tokens, [] if batch.mask is not None else flatten(state)

@@ -72,10 +72,10 @@ class TagJob:
     def _set(self, sentences: Sequence[Sentence]) -> SentenceSet:
         return SentenceSet.of([s.words for s in sentences], self.words, self.characters)
 
-    def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
-        c, rows = self.config, self.batches[step]
+    def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
+        c, rows = self.config, self.batches[number]
         batch = self._data.batch(rows).to(self.device)
-        words = forget(batch.words, c.word_dropout or 0.0, (c.seed, step))
+        words = forget(batch.words, c.word_dropout or 0.0, (c.seed, number))
         spelled = self.model.spell(batch.characters, batch.character_mask)
         scores = self.model(words, batch.mask, spelled, batch.forms)
         tags = self._tags.padded(rows)[0].to(self.device)

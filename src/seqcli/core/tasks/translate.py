@@ -99,11 +99,11 @@ class TranslateJob:
         training = whole.select(np.sort(order[len(held) :]))
         return training, (whole.select(held), [pairs[int(k)] for k in held])
 
-    def loss(self, step: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
+    def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         c = self.config
-        batch = self.batches[step].to(self.device)
+        batch = self.batches[number].to(self.device)
         own = 1 - teacher_forcing(c.teacher_forcing_schedule, c.teacher_forcing, done)
-        generator = torch.Generator().manual_seed((c.seed * 1_000_003 + step) % 2**63) if own else None
+        generator = torch.Generator().manual_seed((c.seed * 1_000_003 + number) % 2**63) if own else None
         loss = self.model.loss(
             batch.source,
             batch.source_mask,

@@ -40,8 +40,8 @@ class Job(Protocol):
 class GradientJob(Job, Protocol):
     """A loss, which the loop differentiates and hands to an optimizer."""
 
-    def loss(self, step: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
-        """Mean loss of batch `step`, its number of real targets, and what to carry to the next step.
+    def loss(self, number: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
+        """Mean loss of batch `number`, its number of real targets, and what to carry to the next one.
 
         `done` is the part of the training that is behind, 0 while its length is not known.
         """
