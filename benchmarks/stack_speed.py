@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqcli.core.layers import Stack
+from seqcli.core.training.device import set_threads
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     args = parser.parse_args()
     B, T, H = args.batch, args.time, args.hidden
+    set_threads(0)
     torch.manual_seed(0)
     x = torch.randn(B, T, H, requires_grad=True)
     lengths = torch.randint(T // 2, T + 1, (B,))

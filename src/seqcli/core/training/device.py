@@ -1,8 +1,10 @@
 """Device, precision and threads: what `auto` becomes here."""
 
 import contextlib
+import ctypes
 import os
 from contextlib import AbstractContextManager
+from functools import cache
 
 import torch
 
@@ -58,4 +60,17 @@ def set_threads(count: int) -> int:
     if count == 0:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(count)
+    keep_freed_memory()
     return count
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed for the next step, which needs as much again. By default it gives large blocks back
+    to the system, and gets them anew page by page: a twentieth to a fifth of a step. Nothing happens elsewhere.
+    """
+    trim_threshold, mmap_max = -1, -4  # of malloc.h
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_max, 0)  # no block is a mapping of its own, which is given back at once
+        libc.mallopt(trim_threshold, 1 << 30)
