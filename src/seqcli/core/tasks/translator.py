@@ -28,7 +28,7 @@ from seqcli.core.training.device import autocast, inference_precision, pick_devi
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
-TOKENS_AT_ONCE = 4096  # source tokens of the sentences that are translated as one batch
+TOKENS_AT_ONCE = 8192  # source tokens of the sentences that are translated as one batch
 
 
 @dataclass(frozen=True)
