@@ -24,11 +24,7 @@ def sample(
     top_p: Annotated[
         float | None,
         typer.Option(
-            "--top-p",
-            min=0.0,
-            max=1.0,
-            help="Draw from the likeliest tokens that sum to p.",
-            show_default="all",
+            "--top-p", min=0.0, max=1.0, help="Draw from the likeliest tokens that sum to p.", show_default="all"
         ),
     ] = None,
     repetition_penalty: Annotated[

@@ -46,11 +46,7 @@ def translate(
     length_penalty: Annotated[
         float,
         typer.Option(
-            "--length-penalty",
-            min=0.0,
-            max=10.0,
-            rich_help_panel=PANEL,
-            help="Exponent a of the length norm.",
+            "--length-penalty", min=0.0, max=10.0, rich_help_panel=PANEL, help="Exponent a of the length norm."
         ),
     ] = 1.0,
     length_norm: Annotated[

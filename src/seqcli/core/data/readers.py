@@ -1,7 +1,7 @@
 """Text files as blocks of text: found, checked, decoded, in constant memory."""
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -142,3 +142,9 @@ def _decode(block: bytes, path: Path, offset: int, line: int, invalid: Invalid) 
             "Any file can be read with --tokens byte; --invalid-utf8 replace reads it all the same."
         )
     return text
+
+
+def tell_skipped(say: Callable[[str], None], skipped: int, names: object) -> None:
+    """Say how many bad lines of these files were passed over, if any were."""
+    if skipped:
+        say(f"{skipped} bad line{'s' * (skipped > 1)} of {names} passed over.")

@@ -15,7 +15,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data.labelled import Labelled, LabelReader
 from seqcli.core.data.ragged import Lines, rows_in_order
-from seqcli.core.data.readers import find_files
+from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.metrics import labels as metrics
 from seqcli.core.models.classifier import RecurrentClassifier, build_classifier
 from seqcli.core.models.start import load_weights
@@ -109,8 +109,7 @@ class Classifier:
         c = self.config
         reader = LabelReader(c.text_column, c.label_column, skip_bad_lines, c.invalid_utf8)
         found = list(reader.read(find_files([path])))
-        if reader.skipped:
-            say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} of {path} passed over.")
+        tell_skipped(say, reader.skipped, path)
         if not found:
             raise DataError(f"There is no labelled text in {path}.")
         return found

@@ -14,7 +14,7 @@ from seqcli.core.config import Config
 from seqcli.core.data.labelled import Labelled, LabelReader, stratified
 from seqcli.core.data.pairs import blocks
 from seqcli.core.data.ragged import Lines, RowBatches
-from seqcli.core.data.readers import find_files
+from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.models.classifier import build_classifier
 from seqcli.core.tasks.auto import resolve_labels, tokenizer_options
 from seqcli.core.tasks.classifier import best_temperature, figures, predict, unseen_labels
@@ -117,10 +117,10 @@ def read_data(config: Config, say: Say) -> tuple[list[Labelled], list[Labelled]]
     def read(files: Sequence[str]) -> list[Labelled]:
         reader = LabelReader(config.text_column, config.label_column, config.skip_bad_lines, config.invalid_utf8)
         found = list(reader.read(find_files(files)))
-        if reader.skipped:
-            say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} passed over.")
+        names = " ".join(files)
+        tell_skipped(say, reader.skipped, names)
         if not found:
-            raise DataError(f"There is no labelled text in {' '.join(files)}.")
+            raise DataError(f"There is no labelled text in {names}.")
         return found
 
     found = read(config.files)

@@ -11,7 +11,7 @@ from torch import Tensor
 from seqcli.core import tokenizers
 from seqcli.core.config import Config
 from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, blocks
-from seqcli.core.data.readers import find_files
+from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.models.seq2seq import build_seq2seq
 from seqcli.core.tasks.auto import resolve_pairs, tokenizer_options
@@ -82,8 +82,7 @@ class TranslateJob:
         if c.valid is not None:
             reader = PairReader(skip=c.skip_bad_lines, invalid=c.invalid_utf8)
             held_out = list(reader.read(find_files([c.valid])))
-            if reader.skipped:
-                say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} of {c.valid} passed over.")
+            tell_skipped(say, reader.skipped, c.valid)
             if not held_out:
                 raise DataError(f"{c.valid} holds no pair to validate on.")
             valid = PairSet.of(held_out, self.source_tokenizer, self.tokenizer)
@@ -174,8 +173,7 @@ def read_training(config: Config, say: Say) -> list[Pair]:
         names = " ".join(config.files)
         pairs = reader.read(find_files(config.files))
     found = list(pairs)
-    if reader.skipped:
-        say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} passed over.")
+    tell_skipped(say, reader.skipped, names)
     if not found:
         raise DataError(f"There is no pair in {names}.")
     return found

@@ -14,7 +14,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data.pairs import Pair, PairReader, PairSet, pair_batch, pairs_in_order
 from seqcli.core.data.ragged import Lines, rows_in_order
-from seqcli.core.data.readers import find_files
+from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.decoding.search import GREEDY, Hypothesis, SearchOptions, beam_search, sample
 from seqcli.core.metrics import translation as metrics
@@ -137,7 +137,7 @@ class Translator:
         if (top_k or top_p is not None) and temperature is None:
             raise ConfigError("--top-k and --top-p are for drawn translations: give a --temperature.")
         if coverage_penalty and temperature is not None:
-            raise ConfigError("--coverage-penalty ranks what a search finds; leave --temperature out, or it.")
+            raise ConfigError("--coverage-penalty ranks what a search finds, and --temperature draws; leave one out.")
         if temperature == 0 and n_best > 1:
             raise ConfigError("--temperature 0 is greedy and has one answer; raise it, or leave it out and search.")
         if length_norm not in ("mean", "wu", "none"):
@@ -256,8 +256,7 @@ class Translator:
         """The pairs of a file. Raises DataError when it has none, or a line that is no pair."""
         reader = PairReader(skip=skip_bad_lines, invalid=self.config.invalid_utf8)
         found = list(reader.read(find_files([path])))
-        if reader.skipped:
-            say(f"{reader.skipped} bad line{'s' * (reader.skipped > 1)} of {path} passed over.")
+        tell_skipped(say, reader.skipped, path)
         if not found:
             raise DataError(f"There is no pair in {path}.")
         return found

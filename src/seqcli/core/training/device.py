@@ -54,7 +54,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def set_threads(count: int) -> int:
-    """Use so many threads (0: every core this process may use); returns the number."""
+    """Use so many threads (0: every core this process may use); returns the number. Memory is kept for them."""
     # oneDNN keeps a kernel for every shape it meets, 1,024 of them: gigabytes, where batches have many shapes
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if count == 0:
