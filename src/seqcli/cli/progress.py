@@ -259,7 +259,8 @@ def _embed_description(event: Started) -> list[str]:
 
 def planned(event: Planned) -> str:
     """How many steps the minutes became."""
-    return f"{event.total_steps} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step."
+    fit = f"{count(event.total_steps)} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step"
+    return f"{fit}; they were {count(event.before)}: the speed has changed." if event.before else f"{fit}."
 
 
 SHARES = dict.fromkeys(("accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")

@@ -79,7 +79,7 @@ class Loop:
         """Set the clocks of this sitting."""
         at = self.state.at
         self._zero = now - at.seconds
-        self._saved_at = self._logged_at = now
+        self._saved_at = self._logged_at = self._stepping_from = now
         self._earlier = at.tokens, at.steps  # since the last log point, but in an earlier sitting
         done = at.total_steps is not None and at.step >= at.total_steps
         patient = not self.config.patience or at.worse < self.config.patience
@@ -99,8 +99,9 @@ class Loop:
             )
         events: list[Event] = [Stepped(at.step)]
         total = at.total_steps
-        if total is None:
-            events += self.budget.measure(at, now)
+        for planned in self.budget.watch(at, now - self._stepping_from):
+            add_point(self.run_dir, step=at.step, total_steps=planned.total_steps, step_seconds=planned.step_seconds)
+            events.append(planned)
         if at.total_steps != total:
             self.state.carry = []  # what is read next stands elsewhere: see _number
         if at.total_steps is not None and at.step >= at.total_steps:
@@ -119,15 +120,19 @@ class Loop:
             events += self._preview()
         waited = self._clock() - self._saved_at
         if (at.step % c.save_every == 0 if c.save_every else waited > SAVE_SECONDS) or self.reason:
+            at.seconds = self._clock() - self._zero  # with the evaluation just done
             events.append(Saved(at.step, self.state.save(self.run_dir)))
             self._saved_at = self._clock()
-        self._logged_at += self._clock() - now  # what came after the step is not training time
+        self._stepping_from = self._clock()
+        self._logged_at += self._stepping_from - now  # what came after the step is not training time
         return events
 
     def _step(self) -> tuple[float, float]:
         """One update; returns its loss and gradient norm."""
         at, c = self.state.at, self.config
-        self._rate = (c.lr or 0.0) * at.peak * schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps)
+        done = at.done if at.planned_from else None
+        factor = schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps, done)
+        self._rate = (c.lr or 0.0) * at.peak * factor
         if self._updater is not None:
             (value, size, tokens), updated = self._updater.update(at.step, self._rate), True
         else:
@@ -150,9 +155,8 @@ class Loop:
         for optimizer in s.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        done = at.step / at.total_steps if at.total_steps else 0.0
         with autocast(c.precision, job.device):
-            loss, tokens, s.carry = job.loss(self._number(), s.carry, done)
+            loss, tokens, s.carry = job.loss(self._number(), s.carry, at.done)
         self.model.zero_grad(set_to_none=True)
         s.scaler.scale(loss).backward()
         for optimizer in s.optimizers:
