@@ -252,6 +252,7 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     from seqcli.core.data.tokenfile import file_digest
     from seqcli.core.tasks import TASKS, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
+    from seqcli.core.training.device import precision_warning
     from seqcli.core.training.loop import Loop
 
     said: list[str] = []
@@ -261,6 +262,8 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     if config.test is not None:
         (find_texts if task == "lm" else find_files)([config.test])  # before the training, not after it
     job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
+    if warning := precision_warning(job.config.precision, job.device):
+        (say or said.append)(warning)
     texts = find_texts(config.files or [str(config.source), str(config.target)])
     content = hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
     loop = Loop(job, place, content=content)

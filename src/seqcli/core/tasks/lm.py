@@ -50,7 +50,7 @@ class LMJob:
         training, valid = read_data(config, say, tokenizer)
         self.tokenizer = training.tokenizer
         self.config = config = resolve(
-            config, len(training.ids), self.tokenizer.vocab_size, self.device, bounded=tokenizer is None
+            config, len(training.ids), self.tokenizer.vocab_size, self.device, say=say, bounded=tokenizer is None
         )
         self._valid = valid.head(config.valid_tokens) if valid is not None else None
         self.batches = self._batches(training)

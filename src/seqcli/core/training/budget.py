@@ -51,46 +51,47 @@ class Budget:
         """Hear that a step has taken so many seconds; plan when it is time to, or when the plan no longer holds."""
         if not self._allowed:
             return []
-        begun, stepping, all_seconds = self._since
-        self._since = begun, stepping + seconds, all_seconds
+        begun, stepping, since = self._since
+        self._since = begun, stepping + seconds, since
         self._seen += 1
         used = at.seconds - at.budget_from
-        if self._seen <= SLOW_STEPS and used < 0.1 * self._allowed:
-            return self._bounded(at)
-        steps, passed = self._block = self._block[0] + 1, self._block[1] + seconds
+        if self._seen > SLOW_STEPS or used >= 0.1 * self._allowed:
+            self._block = self._block[0] + 1, self._block[1] + seconds
         if at.total_steps is None:
-            return self._first(at, passed / steps, steps, passed)
-        if used >= self._allowed and at.step < at.total_steps:
-            left = (at.total_steps - at.step) * passed / steps
-            return self._plan(at, passed / steps, at.step) if left > LEAST * self._allowed else []
+            return self._first(at)
+        steps, passed = self._block
+        if used >= self._allowed:  # a little may still be done, but then the time is over
+            late = steps and (at.total_steps - at.step) * passed / steps > LEAST * self._allowed
+            return self._plan(at, passed / steps, at.step) if late else []
         if passed < max(0.5, 0.025 * self._allowed) and steps < 0.1 * (at.total_steps - begun):
             return []
         self._block = 0, 0.0
+        return self._again(at, passed / steps)
+
+    def _first(self, at: Progress) -> list[Planned]:
+        """The first plan, once enough steps have been timed, or the limit is too near to wait for that."""
+        (steps, passed), bound = self._block, self.limit()
+        near = bound is not None and at.step >= max(1, bound // 10)
+        if not steps:
+            at.total_steps = bound if near else None
+            return []
+        early = (passed < min(6.0, 0.1 * self._allowed) or steps < 5) and passed < 0.5 * self._allowed
         one = passed / steps
+        return [] if early and not near else self._plan(at, one, self._fitting(at, one))
+
+    def _again(self, at: Progress, one: float) -> list[Planned]:
+        """A new plan, when a step has taken `one` second and the plan was off for the second time in a row."""
+        assert at.total_steps is not None
         left, need = self._left(at, one), (at.total_steps - at.step) * (one + self._overhead(at, one))
-        sign = int(math.copysign(1, need - left))
         if abs(need - left) <= max(OFF * left, LEAST * self._allowed):
             self._off = 0
             return []
+        sign = int(math.copysign(1, need - left))
         self._off = self._off + sign if self._off * sign > 0 else sign
-        if abs(self._off) < 2:  # once may be chance: a page of memory, another program's moment
-            return []
         total = self._fitting(at, one)
-        return self._plan(at, one, total) if abs(total - at.total_steps) > 0.05 * (total - at.step) else []
-
-    def _bounded(self, at: Progress) -> list[Planned]:
-        """The limit itself as the first plan, where it is too near to wait for a measurement."""
-        bound = self.limit()
-        if at.total_steps is None and bound is not None and at.step >= max(1, bound // 10):
-            at.total_steps = bound
-        return []
-
-    def _first(self, at: Progress, one: float, steps: int, passed: float) -> list[Planned]:
-        bound = self.limit()
-        early = (passed < min(6.0, 0.1 * self._allowed) or steps < 5) and passed < 0.5 * self._allowed
-        if early and (bound is None or at.step < bound // 10):
-            return []
-        return self._plan(at, one, self._fitting(at, one))
+        # once may be chance: another program's moment
+        changed = abs(self._off) > 1 and abs(total - at.total_steps) > 0.05 * (total - at.step)
+        return self._plan(at, one, total) if changed else []
 
     def _fitting(self, at: Progress, one: float) -> int:
         """The total that fits into the time when a step takes `one` second, at most the limit."""
