@@ -66,9 +66,14 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def set_threads(count: int) -> int:
-    """Use so many threads (0: every core this process may use); returns the number. Memory is kept for them."""
+    """Use so many threads; returns the number. Memory is kept for them.
+
+    0 is the number in OMP_NUM_THREADS if that is set, else every core that this process may use.
+    """
     # oneDNN keeps a kernel for every shape it meets, 1,024 of them: gigabytes, where batches have many shapes
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    if count == 0 and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+        count = int(os.environ["OMP_NUM_THREADS"])
     if count == 0:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(count)
