@@ -71,7 +71,7 @@ def train(
             settings = runs.to_resume(resume, options, runs_dir)[1]
         elif named:
             settings = runs.resolved(settings, say or (lambda text: None))
-        print(settings.to_yaml(), end="")
+        console.write(settings.to_yaml(), end="")
         return
     if resume:
         events = runs.resume(resume, options, runs_dir=runs_dir, say=say)

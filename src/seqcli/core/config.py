@@ -93,6 +93,7 @@ class Config(BaseModel):
     characters: Literal["lstm", "affixes", "none"] = option("Labels", "What is seen of a word beside the word: a BiLSTM over its characters, its first and last ones, nothing.", "lstm", only="tag")
     crf: bool = option("Labels", "A linear-chain conditional random field over the tags, instead of each by itself.", False, only="tag")
     pool: Literal["last", "mean", "max", "mean-max", "attention"] = option("Labels", "How the outputs over a text become one vector.", "mean-max", only="classify")
+    many_labels: bool = option("Labels", "Train also where the labels are many numbers, or almost as many as the texts.", False, only="classify")
     class_weights: Literal["none", "balanced"] = option("Labels", "balanced: rare labels weigh as much as frequent ones.", "none", only="classify")
     word_dropout: Fraction | None = option("Labels", "Part of the tokens that become <unk> in training.", auto="by the data", only="tag classify")
 
