@@ -37,12 +37,12 @@ class ClassifyJob:
         set_threads(config.threads)
         self.device = pick_device(config.device)
         training, valid = read_data(config, say)
-        counts = Counter(t.label for t in training)
         if metadata is not None:
             self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])
         else:
             config = choose_tokens(with_width(config), training)
             self.tokenizer = train_tokenizer(config, training)
+            counts = Counter(t.label for t in training)
             self.labels = sorted(counts, key=lambda label: (-counts[label], label))
         if len(self.labels) < 2:
             raise DataError(f"Every text has the label {self.labels[0]!r}: there is nothing to learn.")
@@ -54,7 +54,6 @@ class ClassifyJob:
         if config.valid is None:  # what is not validated on is learnt from
             training += [text for text, out in zip(valid, kept, strict=True) if not out]
         valid = [text for text, out in zip(valid, kept, strict=True) if out]
-        counts = Counter(t.label for t in training)
         self._lines, cut = self._encoded(training, config.max_length)
         if cut:
             say(f"{cut} texts are longer than --max-length {config.max_length} tokens: their beginnings are read.")
@@ -66,6 +65,7 @@ class ClassifyJob:
             say(complaint)
         self._wanted = torch.tensor([self._number[t.label] for t in training])
         self._valid = [t.label for t in valid]
+        counts = Counter(t.label for t in training)
         weights = torch.tensor([len(training) / (len(counts) * counts[label]) for label in self.labels])
         self._weights = weights.to(self.device) if c.class_weights == "balanced" else None
         self.temperature = 1.0
