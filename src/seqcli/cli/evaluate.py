@@ -1,6 +1,5 @@
 """seqcli eval: figures of a model on a file."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,13 +98,10 @@ def evaluate(
         for label, figures in found.items():
             console.print_json({"run": label, "file": file, **figures})
         return
-    order = list(NAMES)
-    if any("exact" in figures for figures in found.values()) and one_word(targets_of(file)):
-        order = sorted(order, key=lambda key: key != "exact")
     if len(found) == 1:
-        show_one(found.popitem()[1], order)
+        show_one(*found.values())
     else:
-        compare(found, order)
+        compare(found)
 
 
 def options_for(task: str, run: str, beam: int | None, skip_bad_lines: bool) -> dict[str, Any]:
@@ -149,28 +145,23 @@ def head_of(path: Path) -> list[str]:
         return []
 
 
-def targets_of(file: str) -> list[str]:
-    """The second columns of a file's first pairs."""
-    return [line.split("\t")[1] for line in head_of(Path(file)) if "\t" in line]
-
-
-def one_word(targets: Sequence[str]) -> bool:
-    """Whether targets are single words, like dates or sums: then exact match says more than BLEU, of four words."""
-    return bool(targets) and sum(len(target.split()) <= 1 for target in targets) > 0.9 * len(targets)
-
-
-def show_one(figures: dict[str, Any], order: Sequence[str]) -> None:
+def show_one(figures: dict[str, Any]) -> None:
     """The figures of one run, a line each, with those of every label."""
-    for key in order:
-        if key in figures:
-            name, form = NAMES[key]
-            name = OF_LABELS.get(key, name) if "labels" in figures else name
-            console.write(f"{name:<24}{form.format(figures[key])}")
+    for key in in_order(figures):
+        name, form = NAMES[key]
+        name = OF_LABELS.get(key, name) if "labels" in figures else name
+        console.write(f"{name:<24}{form.format(figures[key])}")
     if "labels" in figures:
         show_labels(figures["labels"], figures["confusions"])
 
 
-def compare(found: dict[str, dict[str, Any]], order: Sequence[str]) -> None:
+def in_order(*runs: dict[str, Any]) -> list[str]:
+    """The names of the figures that runs have, the one to look at, which is a run's first, in front."""
+    known = [key for key in NAMES if any(key in figures for figures in runs)]
+    return sorted(known, key=lambda key: key != next(iter(runs[0])))
+
+
+def compare(found: dict[str, dict[str, Any]]) -> None:
     """The figures of several runs side by side: a table for people, TAB separated into a pipe."""
     known = [key for key in NAMES if any(key in figures for figures in found.values())]
     if not console.stdout_is_terminal():
@@ -183,7 +174,7 @@ def compare(found: dict[str, dict[str, Any]], order: Sequence[str]) -> None:
     table.add_column("", style="dim")
     for label in found:
         table.add_column(console.shown(label), justify="right", overflow="fold")
-    for key in sorted(known, key=order.index):
+    for key in in_order(*found.values()):
         if key != "signature":
             name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
             table.add_row(name, *(NAMES[key][1].format(f[key]) if key in f else "-" for f in found.values()))

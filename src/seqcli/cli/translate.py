@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.evaluate import one_word
 from seqcli.cli.lines import answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Seed, Threads
 from seqcli.core import runs
@@ -255,11 +254,10 @@ def translate_pairs(
         out.show(found)
     seconds = time.perf_counter() - start
     figures = scores(ours, [target for _, target in pairs])
-    parts = [f"BLEU {figures['bleu']:.2f}", f"chrF {figures['chrf']:.2f}", f"TER {figures['ter']:.2f}"]
-    exact = f"exact {figures['exact']:.1%}"
-    parts = [exact, *parts] if one_word([target for _, target in pairs]) else [*parts, exact]
+    forms = {"bleu": "BLEU {:.2f}", "chrf": "chrF {:.2f}", "ter": "TER {:.2f}", "exact": "exact {:.1%}"}
+    shown = "  ".join(forms[name].format(value) for name, value in figures.items() if name in forms)
     speed = f"{console.count(len(pairs))} sentences, {console.count(len(pairs) / seconds)} a second"
-    console.stderr.print("  ".join([*parts, speed]))
+    console.stderr.print(f"{shown}  {speed}")
     if not out.quiet:
         console.notice(figures["signature"])
 
