@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"seqcli {__version__}")
+        console.write(f"seqcli {__version__}")
         raise typer.Exit
 
 

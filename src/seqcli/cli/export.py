@@ -38,4 +38,4 @@ def export(
         words, width = model.matrix.shape
         console.print_json({"path": str(output), "form": to.value, "words": words, "width": width})
     else:
-        print(output)
+        console.write(str(output))

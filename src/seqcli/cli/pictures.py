@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seqcli.cli.console import warn
 from seqcli.cli.labels import cut, one_line, visible
 from seqcli.cli.page import attention_page, loss_page, plane_page
+from seqcli.cli.placing import place
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:  # imported when a picture is drawn; it takes half a second
@@ -129,9 +130,9 @@ def _save(path: Path, title: str, *, size: tuple[float, float], plot: Callable[[
         warnings.simplefilter("always")
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
-        plot(axes)
         heading = cut(title, int(size[0] * LETTERS_PER_INCH))
         figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        plot(axes)
         _write(figure, path)
     missing = any("missing from" in str(warning.message) for warning in caught)
     if missing and path.suffix.lower() == ".png":
@@ -174,13 +175,27 @@ def _losses(axes: "Axes", picture: Losses) -> None:
 
 
 def _plane(axes: "Axes", picture: Plane) -> None:
+    from matplotlib.text import Text
+
     axes.plot(*zip(*picture.points, strict=True), "o", color=TRAIN, markersize=3)
-    for word, point in zip(picture.words, picture.points, strict=True):
-        axes.annotate(visible(word), point, xytext=(3, 2), textcoords="offset points", fontsize=9)
     axes.set_xlabel("first principal component")
     axes.set_ylabel("second")
     axes.grid(alpha=0.25)
     axes.margins(0.08)
+    style: Any = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
+    line = {"arrowstyle": "-", "color": TRAIN, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1}
+    names: list[Any] = [  # matplotlib says that they may have no line, which they have
+        axes.annotate(visible(word), point, (0, 0), in_layout=False, arrowprops=dict(line), **style)
+        for word, point in zip(picture.words, picture.points, strict=True)
+    ]
+    figure: Any = axes.figure
+    figure.draw_without_rendering()  # only then it is known how large things are
+    frame, inch = axes.get_window_extent(), 72 / figure.dpi
+    points = (axes.transData.transform(picture.points) - frame.p0) * inch
+    sizes = [(box.width * inch, box.height * inch) for box in map(Text.get_window_extent, names)]
+    for name, there in zip(names, place(points, sizes, (frame.width * inch, frame.height * inch)), strict=True):
+        name.set_position((there.x, there.y))
+        name.arrow_patch.set_visible(there.far)
 
 
 def _size(picture: Attention) -> tuple[float, float]:

@@ -88,7 +88,7 @@ def plot(
     if json:
         console.print_json({"run": str(path), "what": what.value, "path": str(output)})
     else:
-        print(output)
+        console.write(str(output))
 
 
 def losses_of(path: Path) -> Losses:

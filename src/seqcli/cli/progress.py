@@ -17,6 +17,7 @@ from rich.text import Text
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
+from seqcli.core.runs import read_run
 
 TRY = {  # what to type after a training
     "lm": "sample",
@@ -58,6 +59,17 @@ class Drawer:
         draw = getattr(self, "on_" + type(event).__name__.lower(), None)
         if draw is not None:
             draw(event)
+
+    def best(self, event: Finished) -> str:
+        """The figure of the evaluation that the model was chosen by."""
+        if event.val_loss is None:
+            return "no validation"
+        if self.select == "loss":
+            return f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
+        points = [point for point in read_run(self.run_dir).points if point["step"] == event.best_step]
+        values = [point[self.select] for point in points if self.select in point]  # two of them with --average
+        value = " " + FIGURES[self.select].format(max(values)) if values else ""
+        return f"best {self.select}{value} at step {event.best_step}"
 
     @property
     def named(self) -> str:
@@ -114,7 +126,7 @@ class PlainDrawer(Drawer):
         stderr.print(Text(tested(event)))
 
     def on_finished(self, event: Finished) -> None:
-        stderr.print(Text("\n".join(summary(event, self.named, self.task, self.select))))
+        stderr.print(Text("\n".join(summary(event, self.named, self.task, self.best(event)))))
 
 
 class LiveDrawer(Drawer):
@@ -171,7 +183,7 @@ class LiveDrawer(Drawer):
 
     def on_finished(self, event: Finished) -> None:
         self.stop()
-        first, *rest = summary(event, self.named, self.task, self.select)
+        first, *rest = summary(event, self.named, self.task, self.best(event))
         stderr.print(Text(first, style="bold"))
         for line in rest:
             stderr.print(Text(line))
@@ -263,27 +275,20 @@ def planned(event: Planned) -> str:
     return f"{fit}; they were {count(event.before)}: the speed has changed." if event.before else f"{fit}."
 
 
-SHARES = dict.fromkeys(("accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")
+FIGURES = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}"}
+FIGURES |= dict.fromkeys(("exact", "accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")
 
 
 def evaluated(event: Evaluated) -> str:
     """One evaluation as a line."""
-    forms = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}", "exact": "{:.2%}", **SHARES}
     more = "".join(
-        f"  {name} {form.format(event.figures[name])}" for name, form in forms.items() if name in event.figures
+        f"  {name} {form.format(event.figures[name])}" for name, form in FIGURES.items() if name in event.figures
     )
     return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
 
 
-def summary(event: Finished, named: str, task: str, select: str) -> list[str]:
+def summary(event: Finished, named: str, task: str, best: str) -> list[str]:
     """How it ended and what to type next."""
-    best = (
-        f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
-        if event.val_loss is not None and select == "loss"
-        else f"best {select} at step {event.best_step}"
-        if event.val_loss is not None
-        else "no validation"
-    )
     why = " (no better for long: patience)" if event.reason == "patience" else ""
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",

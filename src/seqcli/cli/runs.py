@@ -25,9 +25,9 @@ def runs(runs_dir: RunsDir = "runs", json: Json = False) -> None:
         console.notice(f"There are no runs in {runs_dir}/ yet. Train one: seqcli train FILE")
         return
     if not console.stdout_is_terminal():
-        print("\t".join(_row(found[0])))
+        console.write("\t".join(_row(found[0])))
         for run in found:
-            print("\t".join(str(value) for value in _row(run).values()))
+            console.write("\t".join(str(value) for value in _row(run).values()))
         return
     table = Table(box=None, header_style="dim")
     for name, right in (
@@ -83,10 +83,10 @@ def info(
     if figures:
         about.pop("val_loss", None)  # it is among them
     for key, value in about.items():
-        print(f"{key:<20}{value:,}" if isinstance(value, int) else f"{key:<20}{value}")
+        console.write(f"{key:<20}{value:,}" if isinstance(value, int) else f"{key:<20}{value}")
     for key, value in figures.items():
         name = "val_loss" if key == "loss" else "val_tokens" if key == "tokens" else key
-        print(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
+        console.write(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
     task = str(about.get("task"))
     panel = None
     for name, field in Config.model_fields.items():
@@ -95,8 +95,8 @@ def info(
             continue
         if panel != panel_of(field):
             panel = panel_of(field)
-            print(f"\n{panel}")
-        print(f"  {name:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
+            console.write(f"\n{panel}")
+        console.write(f"  {name:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def train(
             settings = runs.to_resume(resume, options, runs_dir)[1]
         elif named:
             settings = runs.resolved(settings, say or (lambda text: None))
-        print(settings.to_yaml(), end="")
+        console.write(settings.to_yaml(), end="")
         return
     if resume:
         events = runs.resume(resume, options, runs_dir=runs_dir, say=say)
@@ -85,8 +85,10 @@ def train(
 def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
     """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
     with drawer(quiet=quiet, json=json, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
+        step = 0
         for event in events:
             draw(event)
+            step = event.step if isinstance(event, Stepped | Started) else step
             if interrupted.now and isinstance(event, Stepped):
                 break
             interrupted.started = interrupted.started or isinstance(event, Started)
@@ -95,7 +97,7 @@ def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False,
     close = getattr(events, "close", None)
     if close is not None:
         close()  # it saves its checkpoint
-    console.notice(f"Stopped after a checkpoint. Go on with: {draw.resume_command}")
+    console.notice(f"Stopped after step {step:,}, of which there is a checkpoint. Go on with: {draw.resume_command}")
     raise SystemExit(130)
 
 

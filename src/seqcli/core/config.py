@@ -60,7 +60,7 @@ class Config(BaseModel):
     label_column: str | None = option("Data", "The column of the labels, in a file with a header.", auto="the second column of a file without one", only="classify")
     unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream", only="lm")
     valid: str | None = option("Data", "Validate on this file instead of a part of the training data.")
-    valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the pairs; none for embed.", 0.1)
+    valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the lines or pairs; none for embed.", 0.1)
     valid_tokens: Annotated[int, Field(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
     test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
@@ -93,6 +93,7 @@ class Config(BaseModel):
     characters: Literal["lstm", "affixes", "none"] = option("Labels", "What is seen of a word beside the word: a BiLSTM over its characters, its first and last ones, nothing.", "lstm", only="tag")
     crf: bool = option("Labels", "A linear-chain conditional random field over the tags, instead of each by itself.", False, only="tag")
     pool: Literal["last", "mean", "max", "mean-max", "attention"] = option("Labels", "How the outputs over a text become one vector.", "mean-max", only="classify")
+    many_labels: bool = option("Labels", "Train also where the labels are many numbers, or almost as many as the texts.", False, only="classify")
     class_weights: Literal["none", "balanced"] = option("Labels", "balanced: rare labels weigh as much as frequent ones.", "none", only="classify")
     word_dropout: Fraction | None = option("Labels", "Part of the tokens that become <unk> in training.", auto="by the data", only="tag classify")
 

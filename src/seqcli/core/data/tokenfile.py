@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,21 @@ class TokenFile:
     characters: int
     bytes: int
     unknown: int  # how many ids are <unk>
+    lines: NDArray[np.int64] | None = None  # with unit line, the numbers of the lines that belong to it; None: all
+
+    @property
+    def tokens(self) -> int:
+        """How many ids belong to it."""
+        if self.ends is None or self.lines is None:
+            return len(self.ids)
+        return int(np.diff(self.ends, prepend=0)[self.lines].sum())
+
+    def choose(self, lines: NDArray[np.int64]) -> "TokenFile":
+        """Some of the lines, which stay where they are; characters and bytes by their part of the tokens."""
+        chosen = replace(self, lines=lines)
+        share = chosen.tokens / max(1, len(self.ids))
+        counts = {name: round(getattr(self, name) * share) for name in ("characters", "bytes", "unknown")}
+        return replace(chosen, **counts)
 
     def part(self, start: float, stop: float) -> "TokenFile":
         """The part between two fractions of the text, cut between lines when they are its unit."""

@@ -180,7 +180,7 @@ class LanguageModel:
 def evaluate(model: RecurrentLM, data: TokenFile) -> dict[str, float]:
     """Figures of a text or of lines (see metrics.lm.figures); every target counts once."""
     device = next(model.parameters()).device
-    batches = held_out_batches(data.ids, data.ends)
+    batches = held_out_batches(data.ids, data.ends, data.lines)
     total, hits, tokens, state = 0.0, 0, 0, None
     for batch, counted in batches:
         here = batch.to(device)
@@ -189,7 +189,7 @@ def evaluate(model: RecurrentLM, data: TokenFile) -> dict[str, float]:
             total += losses.sum(dtype=torch.float64).item() if device.type != "mps" else losses.sum().item()
             hits += int(right.sum())
             tokens += batch.tokens
-    share = tokens / len(data.ids)
+    share = tokens / data.tokens
     return figures(
         total, tokens, hits, characters=data.characters * share, bytes=data.bytes * share, loss=model.loss_name
     )
