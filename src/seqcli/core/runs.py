@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from seqcli.core.config import Config, build, check_task, nearest, read_yaml
 from seqcli.core.events import Event, Notice, Tested
-from seqcli.core.training.files import read_points, write_whole
+from seqcli.core.files import read_points, write_whole
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # torch is imported when a model is

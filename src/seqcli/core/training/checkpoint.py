@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from seqcli.core.training.files import write_whole
+from seqcli.core.files import write_whole
 from seqcli.errors import CheckpointError
 
 FORMAT = 1

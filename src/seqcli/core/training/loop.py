@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Previewed, Saved, Started, Stepped
+from seqcli.core.files import add_point, forget_points_after
 from seqcli.core.training import checkpoint, schedule
 from seqcli.core.training.averaging import BestFew, using
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
-from seqcli.core.training.files import add_point, forget_points_after
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
 from seqcli.core.training.state import State
 from seqcli.errors import ConfigError, TrainingError
