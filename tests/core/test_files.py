@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from seqcli.core import files
-from seqcli.core.files import METRICS, add_point, forget_points_after, read_points
 from seqcli.core.training.checkpoint import read
+from seqcli.core.training.points import METRICS, add_point, forget_points_after, read_points
 from seqcli.errors import CheckpointError
 
 SPOILT = b'{"step": 2, "lo\n\xff\xfe\0\n[3]\n{"loss": 1}\n{"step": "3"}\nnull\n\n'

@@ -1,7 +1,6 @@
 """Where words go: results to stdout, everything else to stderr; and errors as one red line with an exit code."""
 
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from seqcli.core import strict_json
 from seqcli.errors import SeqcliError
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -51,7 +51,7 @@ def fail(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object, on stdout."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    print(strict_json.dumps(value), flush=True)
 
 
 def on_terminal() -> bool:
