@@ -11,6 +11,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
+MOST_VALUES = 200_000  # more take longer to read than anybody waits
 LONGEST_NUMBER = 40  # characters; whoever has a longer one does not mean a number
 RESOLVER: Any = Resolver()  # says what a plain word is: a number, a truth value, ...
 CONSTRUCTOR: Any = SafeConstructor()  # and this makes it one
@@ -27,14 +28,21 @@ class YamlError(ValueError):
 def loads(text: str) -> dict[str, Any]:
     """The values by their names; an empty text has none. Raises YamlError."""
     try:
-        return _document(iter(yaml.parse(text, yaml.SafeLoader)))
+        return _document(_counted(yaml.parse(text, yaml.SafeLoader)))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise YamlError(line, f"the character U+{ord(error.character):04X} has no place in YAML") from None
+        raise YamlError(line, f"the character U+{error.character:04X} has no place in YAML") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f" at column {mark.column + 1}" if mark else ""
         raise YamlError(mark.line + 1 if mark else 1, f"this is not YAML{at}: {error.problem}") from None
+
+
+def _counted(events: Iterator[Any]) -> Iterator[Any]:
+    for count, event in enumerate(events):
+        if count > MOST_VALUES:
+            raise _bad(event, f"here are more than {MOST_VALUES:,} names and values; name directories, not their files")
+        yield event
 
 
 def _document(events: Iterator[Any]) -> dict[str, Any]:
