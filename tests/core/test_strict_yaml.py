@@ -75,7 +75,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("files: [" + "a," * 10_000 + "]", 1, "more than 9,000"),
         ("only words", 1, "option: value"),
     ],
-    ids=lambda value: None if isinstance(value, int) else value[:20].encode("ascii", "replace").decode().replace("\0", ""),
+    ids=lambda value: None if isinstance(value, int) else "".join(c for c in value[:20] if c.isprintable()),
 )  # fmt: skip
 def test_what_is_refused_and_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, words: str
@@ -117,9 +117,9 @@ def test_a_configuration_that_is_no_mapping() -> None:
 
 
 PARTS = [
-    *"[]{}:,-?&*!|>'\"%@`#\n\t \0\\~=<", "  ", ": ", "- ", "? ", "---\n", "...\n", "!!int ", "!!binary ", "&a ", "*a ", "<<: ",
-    "cell", "gru", "files", "seed", "0x", "1:2:3", "1e999", ".inf", ".nan", "2001-99-99", "null", "yes", "\ufeff", "\x85",
-    "\u2028", "\\ud800", "\\x00", "\\U0010ffff", "é", "한", "9" * 30,
+    *"[]{}:,-?&*!|>'\"%@`#\n\t \0\\~=<", "  ", ": ", "- ", "? ", "---\n", "...\n", "!!int ", "!!binary ", "&a ", "*a ",
+    "<<: ", "cell", "gru", "files", "seed", "0x", "1:2:3", "1e999", ".inf", ".nan", "2001-99-99", "null", "yes",
+    "\ufeff", "\x85", "\u2028", "\\ud800", "\\x00", "\\U0010ffff", "é", "한", "9" * 30,
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 CACHE/tokens/KEY/tokens.bin      the ids, uint16 or uint32
                  lines.bin       with unit line: where each line ends, int64
-                 index.bin       after about every 64 KiB of text: tokens, characters, bytes, unknown tokens until there
+                 index.bin       at some thousand places: tokens, characters, bytes and unknown tokens until there
                  meta.json       the type of an id, their number, and the checksums of the other files
 
 What is small is compared with its checksums when it is opened, and made anew where it is damaged. The ids of a large
@@ -29,7 +29,8 @@ from seqcli.core.tokenizers import EOS, UNK, Ids, Tokenizer
 from seqcli.errors import CheckpointError, DataError
 
 FORMAT = 3
-INDEXED = 1 << 16  # characters of text between two entries of the index, about
+ENTRIES = 1 << 12  # of the index: what is said of a part of the text is off by one of so many at most
+LEAST = 1 << 10  # characters of text between two entries
 
 Progress = Callable[[str], None]
 
@@ -151,7 +152,8 @@ def open_tokens(
         if (found := _known_tokens(place, tokenizer, unit, name, progress)) is not None:
             return found
         progress(f"Tokenizing {name}")
-        _write(place, blocks(tokenizer.name == "byte"), tokenizer, unit)
+        size = max(LEAST, sum(path.stat().st_size for path in paths) // ENTRIES)
+        _write(place, _pieces(blocks(tokenizer.name == "byte"), size), tokenizer, unit)
     except OSError as error:
         raise DataError(
             f"The cache {cache_dir()} cannot be written: {error.strerror}. Name another in SEQCLI_CACHE."
@@ -206,11 +208,11 @@ def _without_line_ends(blocks: Iterator[str], kind: str) -> Iterator[str]:
     return (block.replace("\n", between) for block in blocks)
 
 
-def _pieces(blocks: Iterator[str]) -> Iterator[str]:
-    """The blocks, cut into smaller ones where lines end, which changes no token."""
+def _pieces(blocks: Iterator[str], size: int) -> Iterator[str]:
+    """The blocks, cut into pieces of about this size where lines end, which changes no token."""
     for block in blocks:
         start = 0
-        while len(block) - start > INDEXED and (cut := block.find("\n", start + INDEXED) + 1):
+        while len(block) - start > size and (cut := block.find("\n", start + size) + 1):
             yield block[start:cut]
             start = cut
         if start < len(block):
@@ -239,7 +241,7 @@ def _write(place: Path, blocks: Iterator[str], tokenizer: Tokenizer, unit: str) 
     index = [np.zeros(4, np.int64)]
     with making(place) as temporary:
         with (temporary / "tokens.bin").open("wb") as out, (temporary / "lines.bin").open("wb") as ends:
-            for ids, lengths, text in _encode(_pieces(blocks), tokenizer, unit):
+            for ids, lengths, text in _encode(blocks, tokenizer, unit):
                 out.write(ids.astype(dtype).tobytes())
                 if lengths is not None:
                     ends.write((index[-1][0] + np.cumsum(lengths, dtype=np.int64)).tobytes())
