@@ -6,7 +6,6 @@ reach a pipe or a file as they are; `stderr`, `stdout`, `notice`, `warn` and `fa
 """
 
 import io
-import json
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from seqcli.core import strict_json
 from seqcli.errors import SeqcliError
 
 # What steers a terminal: C0 but line end and tab, DEL, C1. What makes text read as something else: the embeddings,
@@ -90,7 +90,7 @@ def write(text: str = "", end: str = "\n") -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object, on stdout. What would steer a terminal is escaped, which is the same JSON, in a pipe too."""
-    print(shown(json.dumps(value, ensure_ascii=False, default=str)), flush=True)
+    print(shown(strict_json.dumps(value)), flush=True)
 
 
 def on_terminal() -> bool:

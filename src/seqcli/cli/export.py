@@ -9,6 +9,7 @@ import typer
 from seqcli.cli import console
 from seqcli.cli.options import Json, RunsDir
 from seqcli.core import runs
+from seqcli.core.files import check_target, is_own_output
 
 
 class To(str, Enum):
@@ -32,10 +33,11 @@ def export(
 
     gensim and many others read these files, and so does --vectors of seqcli train.
     """
+    check_target(output)
     model = runs.load(run, runs_dir=runs_dir, device="cpu", task="embed")
     model.save(output, to.value)
     if json:
         words, width = model.matrix.shape
         console.print_json({"path": str(output), "form": to.value, "words": words, "width": width})
-    else:
+    elif not is_own_output(output):
         console.write(str(output))

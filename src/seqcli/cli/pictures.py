@@ -1,5 +1,6 @@
 """Pictures in files, from plain values: .html is written here, .png and .svg by matplotlib, which is optional."""
 
+import io
 import logging
 import math
 import warnings
@@ -12,6 +13,7 @@ from seqcli.cli.console import warn
 from seqcli.cli.labels import cut, one_line, visible
 from seqcli.cli.page import attention_page, loss_page, plane_page
 from seqcli.cli.placing import place
+from seqcli.core.files import write_whole
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:  # imported when a picture is drawn; it takes half a second
@@ -98,7 +100,7 @@ def draw(picture: Losses | Attention | Plane, path: Path, title: str) -> None:
             page = plane_page(title, picture.words, picture.points)
         else:
             page = attention_page(title, picture.source, picture.target, picture.weights)
-        path.write_text(page, encoding="utf-8")
+        write_whole(path, page.encode("utf-8", "replace"))
     elif isinstance(picture, Losses):
         _save(path, title, size=(7.2, 4.4), plot=lambda axes: _losses(axes, picture))
     elif isinstance(picture, Plane):
@@ -143,10 +145,12 @@ def _save(path: Path, title: str, *, size: tuple[float, float], plot: Callable[[
 
 
 def _write(figure: "Figure", path: Path) -> None:
+    drawn = io.BytesIO()
     if path.suffix.lower() == ".svg":
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
     else:
-        figure.savefig(path, format="png", dpi=DPI)
+        figure.savefig(drawn, format="png", dpi=DPI)
+    write_whole(path, drawn.getvalue())
 
 
 def _fonts() -> list[str]:

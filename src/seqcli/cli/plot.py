@@ -11,6 +11,7 @@ from seqcli.cli import console
 from seqcli.cli.options import Device, Json, RunsDir, Threads
 from seqcli.cli.pictures import Attention, Losses, Plane, check_suffix, draw
 from seqcli.core import runs
+from seqcli.core.files import check_target
 from seqcli.core.runs import BEST
 from seqcli.errors import CheckpointError, ConfigError
 
@@ -65,6 +66,7 @@ def plot(
     """
     if output is not None:
         check_suffix(output)
+        check_target(output)
     text = console.typed(text) if text is not None else None
     if what is What.loss and text is not None:
         raise ConfigError("--text is the sentence for --what attention; a picture of the losses has none.")

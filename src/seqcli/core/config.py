@@ -6,6 +6,7 @@ A default of None means "chosen from the data, the machine and the budget"; what
 
 import difflib
 import os
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,6 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from seqcli.core import strict_yaml
+from seqcli.core.files import read_small
 from seqcli.errors import ConfigError
 
 PANELS = (
@@ -40,6 +43,8 @@ def option(
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
+SHORT = reprlib.Repr()  # what is wrong is shown, but not all of it where it is long
+SHORT.maxstring = SHORT.maxother = 80
 Positive = Annotated[int, Field(ge=1, le=10**12)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -74,7 +79,7 @@ class Config(BaseModel):
 
     cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm", only=RECURRENT)
     hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 or 256 for classify", only=RECURRENT)
-    layers: Positive = option("Model", "Layers in the stack.", 1, only=RECURRENT)
+    layers: Annotated[int, Field(ge=1, le=100)] = option("Model", "Layers in the stack.", 1, only=RECURRENT)
     bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder, tag and classify", only=RECURRENT)
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding", only=RECURRENT)
     embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by task and vocabulary; as --hidden with --tie; 100 for embed")
@@ -183,6 +188,8 @@ def option_name(field: str) -> str:
 
 def build(values: dict[str, Any], where: str = "") -> Config:
     """A checked Config; every wrong name, type and range is reported at once in one ConfigError."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where or 'A configuration'} must be a mapping from options to values.")
     try:
         return Config(**{str(key).replace("-", "_"): value for key, value in values.items()})
     except ValidationError as error:
@@ -221,13 +228,14 @@ def nearest(name: str, choices: list[str] | tuple[str, ...]) -> str:
 def _sentence(error: dict[str, Any]) -> str:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
-        return f"there is no option {name!r}.{nearest(name, list(Config.model_fields))}"
-    got, option_ = error["input"], option_name(name)
+        return f"there is no option {SHORT.repr(name)}.{nearest(name[:100], list(Config.model_fields))}"
+    got, option_ = SHORT.repr(error["input"]), option_name(name)
     if error["type"] == "literal_error":
         choices = choices_of(Config.model_fields[name])
-        return f"{option_} is {got!r}, but must be one of {', '.join(choices)}.{nearest(str(got), choices)}"
+        close = nearest(got.strip("'"), choices)
+        return f"{option_} is {got}, but must be one of {', '.join(choices)}.{close}"
     message = str(error["msg"])
-    return f"{option_} is {got!r}: {message[0].lower()}{message[1:]}."
+    return f"{option_} is {got}: {message[0].lower()}{message[1:]}."
 
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
@@ -240,19 +248,15 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError when it is missing, not YAML or no mapping."""
+    """The options in a YAML file. Raises ConfigError when it is missing, cannot be read, or holds anything else."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        return strict_yaml.loads(read_small(Path(path)).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration file {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration file {path} cannot be read: {error}.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path} is not YAML{at}: {getattr(error, 'problem', None) or error}.") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold `option: value` lines, like `cell: gru`.")
-    return values
+    except OSError as error:
+        raise ConfigError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from None
+    except strict_yaml.YamlError as error:
+        raise ConfigError(f"{path}, {error}") from None

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqcli.core.data.stored import IdArray
 from seqcli.core.tokenizers import BOS, PAD
 from seqcli.errors import DataError
 
@@ -57,7 +58,7 @@ class StreamBatches:
     than B windows gets fewer readers, one shorter than a window a shorter window.
     """
 
-    def __init__(self, ids: NDArray[Any], batch_size: int, window: int, seed: int = 0) -> None:
+    def __init__(self, ids: IdArray, batch_size: int, window: int, seed: int = 0) -> None:
         targets = len(ids) - 1
         if targets < 1:
             raise DataError("The text is too short to train on: it needs two tokens at least.")
@@ -88,7 +89,7 @@ class LineBatches:
 
     def __init__(
         self,
-        ids: NDArray[Any],
+        ids: IdArray,
         ends: NDArray[np.int64],
         batch_size: int,
         window: int,
@@ -131,7 +132,7 @@ STRETCH = 512  # tokens a reader reads at a time
 
 
 def held_out_batches(
-    ids: NDArray[Any], ends: NDArray[np.int64] | None, lines: NDArray[np.int64] | None = None
+    ids: IdArray, ends: NDArray[np.int64] | None, lines: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[Batch, bool]]:
     """Batches of a whole text in order, for evaluation; every target stands in one that counts (True) exactly once.
 
@@ -158,7 +159,7 @@ def held_out_batches(
             yield _stretch(ids, starts + at, min(STRETCH, length - at), fresh=at == 0 and not warm), True
 
 
-def _whole_lines(ids: NDArray[Any], ends: NDArray[np.int64], chosen: NDArray[np.int64]) -> Iterator[Batch]:
+def _whole_lines(ids: IdArray, ends: NDArray[np.int64], chosen: NDArray[np.int64]) -> Iterator[Batch]:
     lengths = np.diff(ends, prepend=0)
     order = chosen[np.argsort(lengths[chosen], kind="stable")]
     for some in range(0, len(order), READERS):
@@ -168,7 +169,7 @@ def _whole_lines(ids: NDArray[Any], ends: NDArray[np.int64], chosen: NDArray[np.
             yield _padded(ids, ends[lines] - left, np.minimum(left, STRETCH), fresh=at == 0)
 
 
-def _padded(ids: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64], *, fresh: bool) -> Batch:
+def _padded(ids: IdArray, starts: NDArray[np.int64], lengths: NDArray[np.int64], *, fresh: bool) -> Batch:
     """Targets from `starts` on, padded to the longest; before the first stands <bos>, or when not `fresh` its token."""
     y = np.full((len(starts), int(lengths.max())), PAD, dtype=np.int64)
     for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
@@ -181,6 +182,6 @@ def _padded(ids: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.in
     )
 
 
-def _stretch(ids: NDArray[Any], starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:
+def _stretch(ids: IdArray, starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:
     both = torch.from_numpy(np.stack([ids[s : s + length + 1] for s in starts]).astype(np.int64))  # (B, T + 1)
     return Batch(both[:, :-1], both[:, 1:], None, len(starts) * length, fresh)

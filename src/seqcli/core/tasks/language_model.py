@@ -189,7 +189,5 @@ def evaluate(model: RecurrentLM, data: TokenFile) -> dict[str, float]:
             total += losses.sum(dtype=torch.float64).item() if device.type != "mps" else losses.sum().item()
             hits += int(right.sum())
             tokens += batch.tokens
-    share = tokens / data.tokens
-    return figures(
-        total, tokens, hits, characters=data.characters * share, bytes=data.bytes * share, loss=model.loss_name
-    )
+    text = data.predicted
+    return figures(total, tokens, hits, characters=text.characters, bytes=text.bytes, loss=model.loss_name)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from seqcli.core.training.files import write_whole
+from seqcli.core.files import making, write_whole
 from seqcli.errors import CheckpointError
 
 FORMAT = 1
@@ -104,14 +104,12 @@ def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep
     A run comes to a step in one state only, so a checkpoint that stands is left as it is.
     """
     place = checkpoint_dir(run_dir, step)
-    temporary = place.with_name(f".{place.name}.tmp")
     try:
         if not place.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            write(temporary / "model.safetensors", model.tensors, model.metadata)
-            write(temporary / "state.safetensors", state.tensors, state.metadata)
-            temporary.replace(place)
+            place.parent.mkdir(exist_ok=True)  # not the run's directory too: where that is gone, it was removed
+            with making(place) as temporary:
+                write(temporary / "model.safetensors", model.tensors, model.metadata)
+                write(temporary / "state.safetensors", state.tensors, state.metadata)
     except OSError as error:
         raise CheckpointError(f"{place} cannot be written: {error.strerror}.") from None
     for old in checkpoints(run_dir)[:-keep]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from seqcli.core.training.averaging import BestFew, using
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
-from seqcli.core.training.files import add_point, forget_points_after
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
+from seqcli.core.training.points import add_point, forget_points_after
 from seqcli.core.training.state import State
 from seqcli.errors import ConfigError, TrainingError
 
@@ -50,7 +50,7 @@ class Loop:
         if self.best_few:
             self.best_few.forget_after(self.state.at.step)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event, None, None]:
         job, at = self.job, self.state.at
         yield Started(
             self.run_dir,

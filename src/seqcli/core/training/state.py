@@ -115,7 +115,7 @@ class State:
         t, device = state.tensors, self.job.device
         if state.metadata.get("content") != self.content:
             c = self.job.config
-            named = " ".join(map(str, c.files or (c.source, c.target)))
+            named = " ".join(str(file) for file in (*c.files, c.source, c.target, c.valid) if file is not None)
             raise CheckpointError(
                 f"The text has changed since the run began: {named}. Put back what it was, or train a new run on it."
             )
