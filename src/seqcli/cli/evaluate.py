@@ -1,6 +1,5 @@
 """seqcli eval: figures of a model on a file."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.text import Text
 from seqcli.cli import console
 from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
+from seqcli.core.files import open_regular
 
 NAMES = {
     "spearman": ("Spearman's correlation", "{:.4f}"),
@@ -110,8 +110,8 @@ def fitting(file: str) -> tuple[str, ...]:
     if path.suffix.lower() not in (".tsv", ".csv"):
         return ("lm",)
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            head = [line.rstrip("\n") for line in islice(lines, 200)]
+        with open_regular(path) as opened:
+            head = opened.read(1 << 20).decode("utf-8", "replace").split("\n")[:200]
     except OSError:
         head = []  # what is wrong with it is said where it is read
     separator = "\t" if path.suffix.lower() == ".tsv" else ","

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from seqcli.core.files import files_below
 from seqcli.errors import DataError
 
 BLOCK = 1 << 20
@@ -26,7 +27,7 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from None
         if path.is_dir():
-            texts = sorted(p for p in path.rglob("*.txt") if p.is_file())
+            texts = files_below(path, ".txt")
             if not texts:
                 raise DataError(f"The directory {path} holds no .txt file.")
             found += texts
