@@ -1,17 +1,16 @@
 """Text files as blocks of text: found, checked, decoded, in constant memory."""
 
 import codecs
-import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from seqcli.core.data.filetypes import BEGINNING, advice_for, not_a_text
+from seqcli.core.files import files_below
 from seqcli.errors import DataError
 
 BLOCK = 1 << 20
-OTHERS = 100_000  # what a directory of texts may hold beside them before it is taken for another directory
 Invalid = Literal["error", "replace"]
 
 
@@ -23,7 +22,7 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, files):
         if stat.S_ISDIR(_mode(path)):
-            texts = sorted(_texts_in(path))
+            texts = files_below(path, ".txt")
             if not texts:
                 raise DataError(f"The directory {path} holds no .txt file.")
             found += texts
@@ -55,20 +54,6 @@ def _mode(path: Path) -> int:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError:  # a NUL in it
         raise DataError(f"{str(path)!r} is no name that a file can have.") from None
-
-
-def _texts_in(directory: Path) -> Iterator[Path]:
-    """The .txt files in a directory and below. Raises DataError when so much else is there that it is a wrong one."""
-    others = 0
-    for place, inner, names in os.walk(directory):
-        texts = [Path(place, name) for name in names if name.endswith(".txt")]
-        others += len(inner) + len(names) - len(texts)
-        if others > OTHERS:
-            raise DataError(
-                f"{directory} holds more than {OTHERS:,} files and directories that are no .txt files: is it the right "
-                "one? Give the directory of the texts itself."
-            )
-        yield from (path for path in texts if path.is_file())
 
 
 def find_files(files: Sequence[str | Path]) -> list[Path]:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from seqcli.core.files import making, write_whole
+from seqcli.core.files import making, open_regular, write_whole
 from seqcli.errors import CheckpointError
 
 FORMAT = 1
@@ -49,6 +49,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 def read(path: Path) -> Stored:
     """A file that `write` wrote. Raises CheckpointError for anything else, saying what it is."""
     try:
+        open_regular(path).close()  # a pipe would be waited for without end
         with safe_open(path, framework="pt") as file:
             text = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, has no iterator
