@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.core.config import Config, auto_of, choices_of, option_name, panel_of
+from seqcli.core.config import FIELDS, auto_of, choices_of, help_of, option_name, panel_of
 
 Run = Annotated[
     str | None,
@@ -33,14 +33,14 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
     """
     own = inspect.signature(command, eval_str=True).parameters
     made = []
-    for name, field in Config.model_fields.items():
+    for name, field in FIELDS.items():
         if name == "files":
             continue
         choices = choices_of(field)
-        help_ = (field.description or "") + (f" \\[{' | '.join(choices)}]" if choices else "")
+        help_ = (help_of(field)) + (f" \\[{' | '.join(choices)}]" if choices else "")
         default = auto_of(field) if field.default is None else str(field.default)
         flags = [option_name(name), *ALIASES.get(name, ())]
-        switch = "bool" in str(field.annotation)
+        switch = "bool" in str(field.type)
         if switch:
             flags = [f"{flags[0]}/--no-{flags[0][2:]}"]
         typed = typer.Option(
@@ -48,7 +48,7 @@ def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
             help=help_,
             rich_help_panel=panel_of(field),
             show_default=default or "none",
-            metavar="COLUMN" if name.endswith("_column") else _metavar(field.annotation, choices),
+            metavar="COLUMN" if name.endswith("_column") else _metavar(field.type, choices),
         )
         kind = bool if switch else str
         made.append(

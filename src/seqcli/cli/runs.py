@@ -10,7 +10,7 @@ from rich.table import Table
 from seqcli.cli import console
 from seqcli.cli.options import Json, RunsDir
 from seqcli.core import runs as store
-from seqcli.core.config import Config, panel_of, tasks_of
+from seqcli.core.config import FIELDS, panel_of, tasks_of
 from seqcli.core.runs import BEST, Run
 
 
@@ -74,7 +74,7 @@ def info(
             "config": stored.metadata.get("config"),
         }
     else:
-        about["config"] = store.read_run(path).config.model_dump()
+        about["config"] = store.read_run(path).config.as_dict()
     if json:
         console.print_json(about)
         return
@@ -89,7 +89,7 @@ def info(
         print(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
     task = str(about.get("task"))
     panel = None
-    for name, field in Config.model_fields.items():
+    for name, field in FIELDS.items():
         value = config.get(name)
         if value in (None, [], ()) or task not in tasks_of(field):
             continue
