@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -68,7 +68,7 @@ def errors_mapped() -> Iterator[None]:
     except SeqcliError as error:
         fail(str(error))
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         stderr.print()
         sys.exit(130)
     except BrokenPipeError:

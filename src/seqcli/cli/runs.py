@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from seqcli.cli import console
-from seqcli.cli.options import Json, RunsDir
+from seqcli.cli.command import run_names
+from seqcli.cli.options import A_RUN, Json, RunsDir
 from seqcli.core import runs as store
 from seqcli.core.config import FIELDS, panel_of, tasks_of
 from seqcli.core.runs import BEST, Run
@@ -50,7 +51,10 @@ def info(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run's name, its directory, or a .safetensors file.", show_default="the newest run"
+            metavar="[RUN]",
+            help=A_RUN,
+            show_default="the newest run",
+            autocompletion=run_names,
         ),
     ] = None,
     runs_dir: RunsDir = "runs",

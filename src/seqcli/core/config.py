@@ -35,9 +35,7 @@ SHORT = Repr()  # a value of a file, for a sentence: never longer than a line or
 SHORT.maxstring, SHORT.maxother, SHORT.maxlevel = 80, 80, 2
 
 
-def option(
-    panel: str, help: str, default: Any = None, *, auto: str | None = None, only: str | None = None
-) -> Any:
+def option(panel: str, help: str, default: Any = None, *, auto: str | None = None, only: str | None = None) -> Any:
     """A field with its help panel; `auto` says in words what a default of None becomes, `only` (one task or several,
     with spaces between) which tasks it is for."""
     return dataclasses.field(default=default, metadata={"panel": panel, "help": help, "auto": auto, "only": only})
@@ -56,11 +54,23 @@ class Limits:
         """How pydantic learns them: its schema of a number has the same four names."""
         return {**handler(source), **{k: v for k, v in dataclasses.asdict(self).items() if v is not None}}
 
+    def __contains__(self, number: float) -> bool:
+        beyond = (
+            self.ge is not None and not number >= self.ge,
+            self.gt is not None and not number > self.gt,
+            self.lt is not None and not number < self.lt,
+            self.le is not None and not number <= self.le,
+        )
+        return not any(beyond)
+
     def __str__(self) -> str:
+        def plain(number: float) -> str:
+            return f"{int(number):,}" if number == int(number) else str(number)
+
         if self.ge is not None and self.le is not None:
-            return f"from {self.ge:,} to {self.le:,}"
+            return f"from {plain(self.ge)} to {plain(self.le)}"
         words = (("of at least", self.ge), ("above", self.gt), ("below", self.lt), ("of at most", self.le))
-        return " and ".join(f"{word} {number:,}" for word, number in words if number is not None)
+        return " and ".join(f"{word} {plain(number)}" for word, number in words if number is not None)
 
 
 Positive = Annotated[int, Limits(ge=1, le=10**12)]
@@ -247,7 +257,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         return dict(_checker()(**values))
     except ValidationError as error:
         wrong = dict.fromkeys(str(e["loc"][0]) for e in error.errors())
-    raise ConfigError("\n".join(_sentence(name, values[name]) for name in wrong))
+    raise ConfigError("\n".join(refusal(option_name(name), values[name], FIELDS[name].type) for name in wrong))
 
 
 SELECTS = {"translate": ("loss", "bleu", "chrf", "exact"), "tag": ("loss", "accuracy", "f1")}
@@ -275,33 +285,39 @@ def nearest(name: str, choices: list[str] | tuple[str, ...]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
-def _sentence(name: str, got: Any) -> str:
-    choices = choices_of(FIELDS[name])
-    return f"{option_name(name)} is {SHORT.repr(got)}, but must be {wanted(FIELDS[name])}.{nearest(str(got), choices)}"
+def refusal(option: str, got: Any, annotation: Any) -> str:
+    """The sentence for a value that an option of this type cannot have."""
+    must = f"{option} is {SHORT.repr(got)}, but must be {in_words(annotation)}."
+    return must + nearest(str(got), choices_in(annotation))
 
 
-def wanted(field: Field) -> str:
-    """What a field must be, in words: `a whole number of at least 1`."""
-    if choices := choices_of(field):
+def in_words(annotation: Any) -> str:
+    """What a value of this type is: `Annotated[int, Limits(ge=1)] | None` -> "a whole number of at least 1"."""
+    if choices := choices_in(annotation):
         return f"one of {', '.join(choices)}"
-    kind, *others = _parts(field.type)
+    kind, *others = parts(annotation)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     limits = [str(part) for part in others if isinstance(part, Limits)]
-    return " ".join([words.get(kind, "a list of texts"), *limits])
+    return " ".join(filter(None, [words.get(kind, "a list of texts"), *limits]))
 
 
-def _parts(annotation: Any) -> list[Any]:
-    """A type without what it is wrapped in, None left out: `Annotated[int, limits] | None` -> [int, limits]."""
-    if hasattr(annotation, "__metadata__"):
-        return [annotation.__origin__, *annotation.__metadata__]
-    args = [arg for arg in get_args(annotation) if arg is not type(None)]
-    return _parts(args[0]) if type(None) in get_args(annotation) else [annotation]
+def choices_in(annotation: Any) -> tuple[str, ...]:
+    """The choices of a type with a closed set of them, else ()."""
+    args = get_args(parts(annotation)[0])
+    return tuple(args) if all(isinstance(arg, str) for arg in args) else ()
 
 
 def choices_of(field: Field) -> tuple[str, ...]:
     """The choices of a field with a closed set of them, else ()."""
-    args = get_args(_parts(field.type)[0])
-    return tuple(args) if all(isinstance(arg, str) for arg in args) else ()
+    return choices_in(field.type)
+
+
+def parts(annotation: Any) -> list[Any]:
+    """A type, None left out, and then what it is annotated with: `Annotated[int, limits] | None` -> [int, limits]."""
+    if hasattr(annotation, "__metadata__"):
+        return [*parts(annotation.__origin__), *annotation.__metadata__]
+    args = get_args(annotation)
+    return parts(args[0]) if type(None) in args else [annotation]
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
     from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator, WordVectors
+    from seqcli.core.training.job import Job
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
@@ -153,7 +154,7 @@ def load(
     task: str | None = None,
 ) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
-    from seqcli.core.tasks import MODELS
+    from seqcli.core.tasks import MODELS, model_class
     from seqcli.core.training.checkpoint import read
 
     path = find(run, runs_dir, task)
@@ -170,7 +171,7 @@ def load(
         raise CheckpointError(
             f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
         )
-    model: Model = MODELS[kind].open(stored, device, threads)
+    model: Model = model_class(kind).open(stored, device, threads)
     return model
 
 
@@ -215,11 +216,12 @@ def to_resume(
 
 def resolved(config: Config, say: Say = lambda text: None) -> Config:
     """What a training with this configuration would be: its data read, sizes and rates chosen by them."""
-    from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.tasks import job_class, task_of
 
     task = task_of(config)
     check_task(config, task)
-    return TASKS[task](config, say).config
+    job: Job = job_class(task)(config, say)
+    return job.config
 
 
 def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
@@ -250,7 +252,7 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
 def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
     from seqcli.core.data.readers import find_files, find_texts
     from seqcli.core.data.tokenfile import file_digest
-    from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.tasks import job_class, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
 
@@ -260,7 +262,7 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     check_task(config, task)
     if config.test is not None:
         (find_texts if task == "lm" else find_files)([config.test])  # before the training, not after it
-    job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
+    job = job_class(task)(config, say or said.append, found[0].metadata if found else None)
     texts = find_texts(config.files or [str(config.source), str(config.target)])
     content = hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
     loop = Loop(job, place, content=content)
