@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqcli.cli import console
+from seqcli.cli.command import run_names
 from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
 from seqcli.errors import ConfigError
@@ -59,6 +60,8 @@ def evaluate(
             "--run",
             help="A run's name, its directory, or a .safetensors file; several to compare.",
             show_default="the newest run for such a file",
+            metavar="RUN",
+            autocompletion=run_names,
         ),
     ] = None,
     skip_bad_lines: Annotated[

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, RunsDir, Threads
+from seqcli.cli.command import run_names
+from seqcli.cli.options import A_RUN, Device, Json, RunsDir, Threads
 from seqcli.cli.pictures import Attention, Losses, Plane, check_suffix, draw
 from seqcli.core import runs
 from seqcli.core.files import check_target
@@ -33,7 +34,10 @@ def plot(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run's name, its directory, or a .safetensors file.", show_default="the newest run"
+            metavar="[RUN]",
+            help=A_RUN,
+            show_default="the newest run",
+            autocompletion=run_names,
         ),
     ] = None,
     what: Annotated[

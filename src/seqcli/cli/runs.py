@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.options import Json, RunsDir
+from seqcli.cli.command import run_names
+from seqcli.cli.options import A_RUN, Json, RunsDir
 from seqcli.core import runs as store
-from seqcli.core.config import Config, panel_of, tasks_of
+from seqcli.core.config import FIELDS, panel_of, tasks_of
 from seqcli.core.runs import BEST, Run
 
 
@@ -57,7 +58,10 @@ def info(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run's name, its directory, or a .safetensors file.", show_default="the newest run"
+            metavar="[RUN]",
+            help=A_RUN,
+            show_default="the newest run",
+            autocompletion=run_names,
         ),
     ] = None,
     runs_dir: RunsDir = "runs",
@@ -81,7 +85,7 @@ def info(
             "config": stored.metadata.get("config"),
         }
     else:
-        about["config"] = store.read_run(path).config.model_dump()
+        about["config"] = store.read_run(path).config.as_dict()
     if json:
         console.print_json(about)
         return
@@ -96,7 +100,7 @@ def info(
         console.write(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{_shown(value)}")
     task = str(about.get("task"))
     panel = None
-    for name, field in Config.model_fields.items():
+    for name, field in FIELDS.items():
         value = config.get(name)
         if value in (None, [], ()) or task not in tasks_of(field):
             continue

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, help
+from seqcli.cli.command import run_names
 from seqcli.cli.options import Json, Quiet, RunsDir, with_config_options
 from seqcli.cli.progress import drawer
 from seqcli.core import runs
-from seqcli.core.config import Config, build, read_yaml
+from seqcli.core.config import FIELDS, Config, build, read_yaml, tasks_of
 from seqcli.core.events import Event, Started, Stepped
+from seqcli.core.tasks import task_of
 from seqcli.errors import ConfigError
 
 
@@ -27,7 +29,8 @@ def train(
         ),
     ] = None,
     run: Annotated[
-        str | None, typer.Option("--run", help="Name of the new run.", show_default="from file and cell")
+        str | None,
+        typer.Option("--run", metavar="NAME", help="Name of the new run.", show_default="from file and cell"),
     ] = None,
     runs_dir: RunsDir = "runs",
     config: Annotated[
@@ -39,7 +42,11 @@ def train(
     resume: Annotated[
         str | None,
         typer.Option(
-            "--resume", metavar="RUN", help="Go on with this run from its newest checkpoint.", show_default=False
+            "--resume",
+            metavar="RUN",
+            help="Go on with this run from its newest checkpoint.",
+            show_default=False,
+            autocompletion=run_names,
         ),
     ] = None,
     show_config: Annotated[
@@ -50,7 +57,11 @@ def train(
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    help_all: Annotated[
+        bool, typer.Option("--help-all", help="Show every option; with FILE or --task, those for it.")
+    ] = False,
     *,
+    ctx: typer.Context,
     options: dict[str, Any],
 ) -> None:
     """Train a model on a file of yours: [bold]seqcli train corpus.txt[/]
@@ -62,6 +73,9 @@ def train(
     Ctrl-C saves a checkpoint and shows how to go on.
     """
     settings = merged(config or [], options, files)
+    if help_all:
+        print(help.page(ctx, [param for param in ctx.params if suits(param, settings)]))
+        return
     named = bool(settings.files) or settings.source is not None or settings.target is not None
     say = None if json else (lambda text: None) if quiet else console.notice
     if resume and (files or config or run):
@@ -80,6 +94,12 @@ def train(
             raise ConfigError("Give a file to train on: seqcli train FILE")
         events = runs.train(settings, run=run, runs_dir=runs_dir, say=say)
     run_training(events, runs_dir=runs_dir, quiet=quiet, json=json)
+
+
+def suits(name: str, settings: Config) -> bool:
+    """Whether an option is for the task that is known from FILE or --task; while there is none, all are."""
+    known = settings.files or settings.task or settings.source or settings.target
+    return not known or name not in FIELDS or task_of(settings) in tasks_of(FIELDS[name])
 
 
 def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:

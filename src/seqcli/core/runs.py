@@ -189,7 +189,7 @@ def load(
     task: str | None = None,
 ) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
-    from seqcli.core.tasks import MODELS
+    from seqcli.core.tasks import MODELS, model_class
     from seqcli.core.training.checkpoint import read
 
     path = find(run, runs_dir, task)
@@ -206,7 +206,7 @@ def load(
         raise CheckpointError(
             f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
         )
-    model: Model = MODELS[kind].open(stored, device, threads)
+    model: Model = model_class(kind).open(stored, device, threads)
     return model
 
 
@@ -272,24 +272,25 @@ def to_resume(
 
 def resolved(config: Config, say: Say = lambda text: None) -> Config:
     """What a training with this configuration would be: its data read, sizes and rates chosen by them."""
-    from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.tasks import job_class, task_of
 
     task = task_of(config)
     check_task(config, task)
-    return TASKS[task](config, say).config
+    job: Job = job_class(task)(config, say)
+    return job.config
 
 
 def _job(config: Config, say: Say, metadata: Mapping[str, Any] | None = None) -> "Job":
     """What is to be learnt, its data read. With the `metadata` of a checkpoint, what goes on from it."""
     from seqcli.core.data.readers import find_files, find_texts
-    from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.tasks import job_class, task_of
     from seqcli.core.training.device import precision_warning
 
     task = task_of(config)
     check_task(config, task)
     if config.test is not None:
         (find_texts if task == "lm" else find_files)([config.test])  # before the training, not after it
-    job = TASKS[task](config, say, metadata)
+    job: Job = job_class(task)(config, say, metadata)
     if warning := precision_warning(job.config.precision, job.device):
         say(warning)
     return job

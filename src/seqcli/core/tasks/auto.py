@@ -21,7 +21,7 @@ def shared(config: Config, device: torch.device) -> dict[str, Any]:
     """What is chosen in the same way for every task."""
     if config.encoding == "one-hot" and config.embedding_dim:
         raise ConfigError("--embedding-dim is the width of an embedding, and --encoding one-hot has none.")
-    c: dict[str, Any] = config.model_dump()
+    c: dict[str, Any] = config.as_dict()
     c["device"] = device.type
     c["precision"] = pick_precision(config.precision, device)
     if not (c["epochs"] or c["steps"] or c["minutes"]):

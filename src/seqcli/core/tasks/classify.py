@@ -105,7 +105,7 @@ class ClassifyJob:
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "classify",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             "labels": self.labels,
             "temperature": self.temperature,

@@ -90,7 +90,7 @@ class LMJob:
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "lm",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             **self._frozen,
         }

@@ -145,7 +145,7 @@ class TranslateJob:
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "translate",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "source_tokenizer": tokenizers.to_json(self.source_tokenizer),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             "longest_target": self.longest_target,

@@ -60,7 +60,7 @@ class Loop:
             job.vocab_size,
             at.step,
             at.total_steps,
-            job.config.model_dump(),
+            job.config.as_dict(),
         )
         yield from (Notice(text) for text in self._notices)
         self.model.train()
