@@ -288,7 +288,7 @@ def test_texts_given_as_words_are_pointed_out(seqcli: Run, labelled: Path) -> No
 
 
 def test_help_lists_the_choices(seqcli: Run) -> None:
-    assert "[rnn | gru | lstm]" in seqcli("train", "--help").out
+    assert "One of rnn, gru, lstm." in seqcli("train", "--help").out
 
 
 # --- pretrained vectors ---------------------------------------------------------------------------------------------
