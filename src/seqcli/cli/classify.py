@@ -78,12 +78,13 @@ class Printer:
         elif found is None:
             console.write()
         elif self._probabilities and self._person:
-            room = max(8, console.stdout.width - len("  100.0%  ") - BAR)
-            labels = [cut(console.shown(label), room) for label in found.probabilities]
+            room = console.stdout.width - len("  100.0%  ")
+            labels = [cut(console.shown(label), max(8, room)) for label in found.probabilities]
             wide = max(map(cell_len, labels))
+            bar = max(0, min(BAR, room - wide))
             for label, p in zip(labels, found.probabilities.values(), strict=True):
                 line = Text(f"{padded(label, wide)}  {p:6.1%}  ", style="bold" if label == labels[0] else "dim")
-                console.stdout.print(line.append("█" * round(BAR * p), "cyan"))
+                console.stdout.print(line.append("█" * round(bar * p), "cyan"))
         elif self._probabilities:
             console.write("\t".join(f"{label}\t{p:.4f}" for label, p in found.probabilities.items()))
         else:
@@ -102,7 +103,11 @@ class Printer:
         for token, w in zip(found.pieces, found.weights, strict=True):
             shade = round(60 + 195 * w / top)
             style = f"bold rgb(0,{shade},{shade})" if w > 0.5 * top else f"rgb({shade},{shade},{shade})"
-            line.append(token, style).append(f" {w:.0%} " if w > 0.1 else " ", "dim")
+            part = Text.assemble((console.shown(token), style), (f" {w:.0%}" if w > 0.1 else "", "dim"))
+            if line and line.cell_len + 1 + part.cell_len > console.stdout.width:
+                console.stdout.print(line)
+                line = Text()
+            line.append(" " * bool(line)).append_text(part)
         console.stdout.print(line)
 
     def fail(self, why: str) -> None:

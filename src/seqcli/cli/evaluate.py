@@ -173,7 +173,7 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
             console.write("\t".join([label, *(str(figures.get(key, "")) for key in known)]))
         return
     of_labels = any("labels" in figures for figures in found.values())
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", style="dim")
     for label in found:
         table.add_column(console.shown(label), justify="right", overflow="fold")

@@ -19,6 +19,8 @@ from seqcli.cli.console import count, duration, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
 from seqcli.core.runs import read_run
 
+HEADING = len("  model  ")  # of a line of the description
+CARET_C = 3  # columns that stay free: the terminal writes ^C there, and would begin a line with it
 TRY = {  # what to type after a training
     "lm": "sample",
     "translate": "translate",
@@ -143,8 +145,12 @@ class LiveDrawer(Drawer):
     def on_started(self, event: Started) -> None:
         title, *lines = description(event)
         stderr.print(Text(title, style="bold"))
+        table = Table.grid()
+        table.add_column(no_wrap=True)
+        table.add_column()  # which goes on below itself where it is long
         for line in lines:
-            stderr.print(Text(line, style="dim"))
+            table.add_row(line[:HEADING], line[HEADING:], style="dim")
+        stderr.print(table, soft_wrap=False)
         self._total = event.total_steps
         self._live = Live(self._figures(), console=stderr, refresh_per_second=8, transient=True)
         self._live.start()
@@ -166,7 +172,7 @@ class LiveDrawer(Drawer):
 
     def on_evaluated(self, event: Evaluated) -> None:
         self._val = event.val_loss
-        stderr.print(Text(evaluated(event), style="green" if event.best else "yellow"))
+        stderr.print(Text(evaluated(event), style="green" if event.best else "yellow"), soft_wrap=False)
 
     def on_previewed(self, event: Previewed) -> None:
         stderr.print(
@@ -175,16 +181,17 @@ class LiveDrawer(Drawer):
                 border_style="dim",
                 title=f"sample at step {event.step}",
                 title_align="left",
-            )
+            ),
+            soft_wrap=False,
         )
 
     def on_tested(self, event: Tested) -> None:
-        stderr.print(Text(tested(event)))
+        stderr.print(Text(tested(event)), soft_wrap=False)
 
     def on_finished(self, event: Finished) -> None:
         self.stop()
         first, *rest = summary(event, self.named, self.task, self.best(event))
-        stderr.print(Text(first, style="bold"))
+        stderr.print(Text(first, style="bold"), soft_wrap=False)
         for line in rest:
             stderr.print(Text(line))
 
@@ -209,17 +216,19 @@ class LiveDrawer(Drawer):
         if last is None:
             return Group(head, Text("measuring ...", style="dim"))
         parts = [
-            ("epoch", f"{last.epoch:.2f}"),
             ("loss", f"{last.loss:.3f}"),
             ("val", f"{self._val:.3f}" if self._val is not None else "-"),
+            ("epoch", f"{last.epoch:.2f}"),
+            ("tokens/s", count(last.tokens_per_s)),
             ("lr", f"{last.lr:.1e}"),
             ("grad", f"{last.grad_norm:.2f}"),
-            ("tokens/s", count(last.tokens_per_s)),
         ]
-        line = Text()
+        line = Text(no_wrap=True)
         for name, value in parts:
-            line.append(f"{name} ", style="dim").append(f"{value}   ")
-        line.no_wrap, line.overflow = True, "ellipsis"
+            part = Text.assemble(" " * 3 * bool(line), (f"{name} ", "dim"), value)
+            if line.cell_len + part.cell_len > stderr.width - CARET_C:
+                break
+            line.append_text(part)
         return Group(head, line)
 
 
@@ -301,5 +310,6 @@ def summary(event: Finished, named: str, task: str, best: str) -> list[str]:
 def tested(event: Tested) -> str:
     """The figures on the test file as a line."""
     plain = {k: v for k, v in event.figures.items() if isinstance(v, (int, float, str))}
-    shown = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items())
+    forms = {name: FIGURES.get(name, "{:.4g}" if isinstance(value, float) else "{}") for name, value in plain.items()}
+    shown = (f"{name} {forms[name].format(value)}" for name, value in plain.items())
     return f"{event.file}: {'  '.join(shown)}"
