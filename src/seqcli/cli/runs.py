@@ -46,9 +46,10 @@ def _table(found: list[Run], width: int) -> Table:
         if sum(wide[kept] for kept in columns) > width:
             del columns[name]
     table = Table(box=None, header_style="dim")
+    wide["run"] = max(4, width - sum(wide[name] for name in columns if name != "run"))  # a long name is cut
     for name in columns:
         number = name in ("step", "val_loss", "when")
-        table.add_column(name, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(name, justify="right" if number else "left", no_wrap=True, max_width=wide[name] - 2)
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, cells))
     return table

@@ -84,7 +84,7 @@ class Run:
     def val_loss(self) -> float | None:
         """The validation loss of that evaluation."""
         loss = (self.best or {}).get("val_loss")
-        return loss if isinstance(loss, float) else None
+        return float(loss) if isinstance(loss, (int, float)) else None
 
     @property
     def finished_at(self) -> float:

@@ -71,6 +71,11 @@ class Loop:
         except GeneratorExit:
             self.state.save(self.run_dir)
             raise
+        if job.valid_tokens and not at.best_step:
+            raise TrainingError(
+                "The validation loss was never a finite number, so there is no model to keep. Lower --lr or --clip, or "
+                f"look into the validation data. {self._last_good()}"
+            )
         best = at.best_loss if math.isfinite(at.best_loss) else None
         seconds = self._clock() - self._zero  # with the last evaluation
         yield Finished(self.run_dir, at.step, at.step / job.steps_per_epoch, seconds, at.best_step, best, self.reason)
