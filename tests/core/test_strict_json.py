@@ -29,3 +29,10 @@ def test_what_comes_from_a_file_is_a_value_or_a_value_error() -> None:
     for text in ("[" * 100_000, '{"a":' * 50_000, "", "{", b"\xff", "nul", '{"a": 1}}', "9" * 10_000):
         with pytest.raises(ValueError):
             strict_json.loads(text)
+
+
+def test_half_a_character_is_escaped() -> None:
+    value = {"a\udcff": "한 \ud800", "n": math.nan}
+    text = strict_json.dumps(value)
+    assert text.isascii()
+    assert json.loads(text) == {**value, "n": None}

@@ -267,6 +267,7 @@ class Lock:
         self._file = open(path, "ab", opener=_open_at_once)  # noqa: SIM115 - held until `__exit__`
         try:
             self.works = self._take()
+            self._numbered = self._is_the_one()  # some network file systems number a file anew whenever it is asked for
         except BaseException:
             self._file.close()
             raise
@@ -286,6 +287,11 @@ class Lock:
 
     def in_place(self) -> bool:
         """Whether the file still stands where it was locked: not removed, not moved away with its directory."""
+        if self._numbered:
+            return self._is_the_one()
+        return self._path.exists()
+
+    def _is_the_one(self) -> bool:
         try:
             return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
         except OSError:

@@ -1,4 +1,5 @@
-"""JSON that every program can read: no NaN, no Infinity; and JSON from files, whatever is in them."""
+"""JSON that every program can read: no NaN, no Infinity, no half of a character; and JSON from files, whatever is in
+them."""
 
 import json
 import math
@@ -8,9 +9,15 @@ from typing import Any
 def dumps(value: Any) -> str:
     """A value as one line of JSON. A number that is not finite is null; what JSON has no form for is a string."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=str)
+        value = _finite(value)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot hold
+        return json.dumps(value, default=str)
+    return text
 
 
 def _finite(value: Any) -> Any:

@@ -59,3 +59,9 @@ def test_lines_that_are_meant_to_break_a_reader(tmp_path: Path) -> None:
     ]
     (tmp_path / METRICS).write_bytes(b"\n".join([*lines, b'{"step": 7}']))
     assert read_points(tmp_path) == [{"step": 7}]
+
+
+def test_half_a_character_in_a_point(tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_text('{"step": 1, "a": "\\ud800"}\n')
+    forget_points_after(tmp_path, 1)
+    assert read_points(tmp_path) == [{"step": 1, "a": "\ud800"}]
