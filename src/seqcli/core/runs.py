@@ -247,9 +247,10 @@ def resume(
         found = newest_checkpoint(place)
         job = _job(config, say or said.append, found[0].metadata)
         loop = Loop(job, place, content=content_of(config))
-        loop.load(*found)
+        with _watched(place, lock):
+            loop.load(*found)
+            write_whole(place / CONFIG, job.config.to_yaml().encode())
         del found  # a copy of all weights
-        write_whole(place / CONFIG, job.config.to_yaml().encode())
         yield from _events(loop, lock, said, say)
 
 
