@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from safetensors.numpy import load_file
+import torch
+from safetensors.torch import load_file
 
 import seqcli
 from seqcli.core import files, runs
@@ -75,7 +77,8 @@ def order() -> Iterator[Callable[..., int]]:
         child = int(of.readline())
         if seconds is not None:
             time.sleep(seconds)
-            os.kill(child, signal.SIGKILL)  # it is not waited for before the kill, so its number is its own
+            with suppress(ProcessLookupError):  # it may have come to its end
+                os.kill(child, signal.SIGKILL)
         return int(of.readline())
 
     yield give
@@ -95,7 +98,9 @@ def everything(run: str) -> dict[str, Any]:
     (newest,) = sorted(place.glob("checkpoints/step-*"))[-1:]
     kept = {path.name: path for path in (*newest.iterdir(), place / "best.safetensors")}
     tensors = {
-        f"{file}/{name}": value.tobytes() for file, path in kept.items() for name, value in load_file(path).items()
+        f"{file}/{name}": value.contiguous().flatten().view(torch.uint8).tolist()
+        for file, path in kept.items()
+        for name, value in load_file(path).items()
     }
     points = [json.loads(line) for line in (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     times = ("seconds", "tokens_per_s")
