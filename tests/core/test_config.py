@@ -39,7 +39,8 @@ def test_all_errors_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a: [", "not YAML at line"), ("- 1", "option: value"), (None, "no configuration file")]
+    ("text", "message"),
+    [("a: [", "line 1: this is not YAML at column 5"), ("- 1", "option: value"), (None, "no configuration file")],
 )
 def test_bad_yaml(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "c.yaml"
