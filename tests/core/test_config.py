@@ -42,7 +42,7 @@ def test_all_errors_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "line 1: this is not YAML"), ("- 1", "option: value"), (None, "no configuration file")],
+    [("a: [", "line 1: this is not YAML at column 5"), ("- 1", "option: value"), (None, "no configuration file")],
 )
 def test_bad_yaml(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "c.yaml"
