@@ -130,9 +130,9 @@ def without_help(found: list[Any]) -> list[Any]:
 def check(param: Any, annotation: Any) -> None:
     """Let a parameter that typer has made check its value in our own words.
 
-    Typer would build a validator of pydantic's for every parameter, given or not, also while a shell completes; so it is
-    only asked about lists, enumerations, and what is missing. `annotation` is what the parameter's function says that it
-    is, which the page of help reads too.
+    Typer would build a validator of pydantic's for every parameter, given or not, also while a shell completes; so it
+    is only asked about lists, enumerations, and what is missing. `annotation` is what the parameter's function says
+    that it is, which the page of help reads too.
     """
     if hasattr(param, "annotation"):
         return  # it does already

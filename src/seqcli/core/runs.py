@@ -11,28 +11,38 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
 from seqcli.core.config import Config, build, check_task, nearest, read_yaml
-from seqcli.core.events import Event, Notice, Tested
 from seqcli.core.training.files import read_points, write_whole
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
+    from seqcli.core.events import Event
     from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator, WordVectors
     from seqcli.core.training.job import Job
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
+
+
+class Kind(NamedTuple):
+    """What a trained model is called, how one is trained, and the command that uses it."""
+
+    noun: str
+    file: str
+    command: str
+
+
 KINDS = {
-    None: ("model", "FILE"),
-    "lm": ("language model", "TEXT.txt"),
-    "translate": ("translation model", "PAIRS.tsv"),
-    "tag": ("tagger", "SENTENCES.conllu"),
-    "classify": ("classifier", "--task classify LABELLED.tsv"),
-    "embed": ("model of word vectors", "--task embed TEXT.txt"),
+    None: Kind("model", "FILE", ""),
+    "lm": Kind("language model", "TEXT.txt", "sample"),
+    "translate": Kind("translation model", "PAIRS.tsv", "translate"),
+    "tag": Kind("tagger", "SENTENCES.conllu", "tag"),
+    "classify": Kind("classifier", "--task classify LABELLED.tsv", "classify"),
+    "embed": Kind("model of word vectors", "--task embed TEXT.txt", "neighbors"),
 }
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
@@ -98,9 +108,14 @@ def read_run(path: Path) -> Run:
 
 def newest(runs_dir: str | Path = "runs", *tasks: str) -> Path | None:
     """The newest run that has a model, of one of these tasks if some are given."""
-    for known in list_runs(runs_dir):
-        if (known.path / BEST).is_file() and (not tasks or known.config.task in tasks):
-            return known.path
+    models = [(path.stat().st_mtime, path.parent) for path in Path(runs_dir).glob(f"*/{BEST}") if path.is_file()]
+    for _, place in sorted(models, reverse=True):  # only so many are read as must be: YAML is slow
+        try:
+            task = read_run(place).config.task
+        except (CheckpointError, ConfigError):
+            continue
+        if not tasks or task in tasks:
+            return place
     return None
 
 
@@ -113,8 +128,8 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None
     if run is None:
         if (path := newest(runs_dir, *([task] if task else []))) is not None:
             return path
-        kind, file = KINDS[task]
-        raise CheckpointError(f"There is no trained {kind} in {runs_dir}/ yet. Train one first: seqcli train {file}")
+        noun, file, _ = KINDS[task]
+        raise CheckpointError(f"There is no trained {noun} in {runs_dir}/ yet. Train one first: seqcli train {file}")
     for path in (Path(runs_dir) / run, Path(run)):
         if path.is_dir() or path.is_file():
             return path
@@ -155,7 +170,7 @@ def load(
 ) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
     from seqcli.core.tasks import MODELS, model_class
-    from seqcli.core.training.checkpoint import read
+    from seqcli.core.training.checkpoint import read, read_metadata
 
     path = find(run, runs_dir, task)
     if path.is_dir():
@@ -163,21 +178,22 @@ def load(
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
             raise CheckpointError(f"The run {path} has no {BEST} yet{hint}.")
         path = path / BEST
-    stored = read(path)
-    kind = stored.metadata.get("task")
+    kind = read_metadata(path).get("task")
     if kind not in MODELS:
         raise CheckpointError(f"{path} holds a model for the task {kind!r}, which this version does not know.")
     if task and kind != task:
         raise CheckpointError(
-            f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
+            f"{path} holds a {KINDS[kind].noun}, not a {KINDS[task].noun}: use seqcli {KINDS[kind].command} for it, "
+            "or choose another with --run."
         )
+    stored = read(path, "np" if kind == "lm" else "pt")  # a language model writes text without torch
     model: Model = model_class(kind).open(stored, device, threads)
     return model
 
 
 def train(
     config: Config, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
-) -> Iterator[Event]:
+) -> "Iterator[Event]":
     """Train into a new run, yielding events.
 
     `say` is told, in words, what is done before the first event, while it is done; without it, in Notice events
@@ -188,7 +204,7 @@ def train(
 
 def resume(
     run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
-) -> Iterator[Event]:
+) -> "Iterator[Event]":
     """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
@@ -249,9 +265,10 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
     return runs_dir / run
 
 
-def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
+def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> "Iterator[Event]":
     from seqcli.core.data.readers import find_files, find_texts
     from seqcli.core.data.tokenfile import file_digest
+    from seqcli.core.events import Notice, Tested
     from seqcli.core.tasks import job_class, task_of
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
