@@ -164,7 +164,7 @@ def test_wrong_use_of_tagging(seqcli: Run, tagger: Path, conllu: Path) -> None:
     refused(seqcli("train", conllu, "--select", "bleu"), 2, "--select bleu", "accuracy")
     refused(seqcli("train", conllu, "--min-count", 99), 1, "--min-count 99", "empty")
     refused(seqcli("tag", "a", "--format", "xml"), 2, "'xml'")
-    refused(seqcli("sample", "--run", "t"), 1, "trained for tag", "needs a model for lm")
+    refused(seqcli("sample", "--run", "t"), 1, "holds a tagger, not a language model: use seqcli tag")
     refused(seqcli("classify", "a"), 1, "no trained classifier")
 
 

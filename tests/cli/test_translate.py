@@ -248,9 +248,9 @@ def test_sides_of_different_length(seqcli: Run, tmp_path: Path) -> None:
 def test_the_wrong_kind_of_model(seqcli: Run, translator: Path, corpus: Path) -> None:
     assert seqcli("train", corpus, "--steps", 2, "--hidden", 8, "--quiet", "--run", "text").code == 0
     result = seqcli("translate", "--run", "text", "--text", "a")
-    assert result.code == 1 and "was trained for lm" in result.err
+    assert result.code == 1 and "use seqcli sample" in result.err
     result = seqcli("sample", "--run", "small", "--prime", "a")
-    assert result.code == 1 and "was trained for translate" in result.err
+    assert result.code == 1 and "use seqcli translate" in result.err
 
 
 def test_options_that_do_not_fit(seqcli: Run, translator: Path, pairs: Path, corpus: Path) -> None:

@@ -253,7 +253,7 @@ def test_finding_runs(trained: Path, corpus: Path) -> None:
         runs.find("smal")
     with pytest.raises(CheckpointError, match="Train one first"):
         runs.find(None, "nowhere")
-    with pytest.raises(CheckpointError, match="needs a model for translate"):
+    with pytest.raises(CheckpointError, match="not a translation model: use seqcli sample"):
         runs.load("small", task="translate")
 
 

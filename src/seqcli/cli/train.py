@@ -3,19 +3,19 @@
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console, help
 from seqcli.cli.command import run_names
 from seqcli.cli.options import Json, Quiet, RunsDir, with_config_options
-from seqcli.cli.progress import drawer
-from seqcli.core import runs
 from seqcli.core.config import FIELDS, Config, build, read_yaml, tasks_of
-from seqcli.core.events import Event, Started, Stepped
 from seqcli.core.tasks import task_of
 from seqcli.errors import ConfigError
+
+if TYPE_CHECKING:  # what trains and draws is imported when it does: a shell's completion has no time for it
+    from seqcli.core.events import Event
 
 
 @with_config_options
@@ -72,6 +72,8 @@ def train(
     With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.
     """
+    from seqcli.core import runs
+
     settings = merged(config or [], options, files)
     if help_all:
         print(help.page(ctx, [param for param in ctx.params if suits(param, settings)]))
@@ -102,8 +104,11 @@ def suits(name: str, settings: Config) -> bool:
     return not known or name not in FIELDS or task_of(settings) in tasks_of(FIELDS[name])
 
 
-def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
+def run_training(events: "Iterator[Event]", *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
     """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
+    from seqcli.cli.progress import drawer
+    from seqcli.core.events import Started, Stepped
+
     with drawer(quiet=quiet, json=json, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
         step = 0
         for event in events:

@@ -13,10 +13,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
 from seqcli.core.config import Config, build, check_task, nearest, read_yaml
-from seqcli.core.events import Event, Finished, Notice, Saved, Tested
 from seqcli.core.files import Lock, write_whole
 from seqcli.core.places import CONFIG, check_place, check_there, locked, new_place, not_made
 from seqcli.core.training.points import read_points
@@ -25,19 +24,30 @@ from seqcli.errors import CheckpointError, ConfigError, SeqcliError, TrainingErr
 if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
+    from seqcli.core.events import Event
     from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator, WordVectors
     from seqcli.core.training.job import Job
     from seqcli.core.training.loop import Loop
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
+
+
+class Kind(NamedTuple):
+    """What a trained model is called, how one is trained, and the command that uses it."""
+
+    noun: str
+    file: str
+    command: str
+
+
 KINDS = {
-    None: ("model", "FILE"),
-    "lm": ("language model", "TEXT.txt"),
-    "translate": ("translation model", "PAIRS.tsv"),
-    "tag": ("tagger", "SENTENCES.conllu"),
-    "classify": ("classifier", "--task classify LABELLED.tsv"),
-    "embed": ("model of word vectors", "--task embed TEXT.txt"),
+    None: Kind("model", "FILE", ""),
+    "lm": Kind("language model", "TEXT.txt", "sample"),
+    "translate": Kind("translation model", "PAIRS.tsv", "translate"),
+    "tag": Kind("tagger", "SENTENCES.conllu", "tag"),
+    "classify": Kind("classifier", "--task classify LABELLED.tsv", "classify"),
+    "embed": Kind("model of word vectors", "--task embed TEXT.txt", "neighbors"),
 }
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
@@ -148,8 +158,8 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None
     if run is None:
         if (path := newest(runs_dir, *([task] if task else []))) is not None:
             return path
-        kind, file = KINDS[task]
-        raise CheckpointError(f"There is no trained {kind} in {runs_dir}/ yet. Train one first: seqcli train {file}")
+        noun, file, _ = KINDS[task]
+        raise CheckpointError(f"There is no trained {noun} in {runs_dir}/ yet. Train one first: seqcli train {file}")
     for path in (Path(runs_dir) / run, Path(run)) if str(run) else ():
         if path.is_dir() or path.is_file():
             return path
@@ -190,7 +200,7 @@ def load(
 ) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
     from seqcli.core.tasks import MODELS, model_class
-    from seqcli.core.training.checkpoint import read
+    from seqcli.core.training.checkpoint import read, read_metadata
 
     path = find(run, runs_dir, task)
     if path.is_dir():
@@ -198,21 +208,22 @@ def load(
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
             raise CheckpointError(f"The run {path} has no {BEST} yet{hint}.")
         path = path / BEST
-    stored = read(path)
-    kind = stored.metadata.get("task")
+    kind = read_metadata(path).get("task")
     if kind not in MODELS:
         raise CheckpointError(f"{path} holds a model for the task {kind!r}, which this version does not know.")
     if task and kind != task:
         raise CheckpointError(
-            f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
+            f"{path} holds a {KINDS[kind].noun}, not a {KINDS[task].noun}: use seqcli {KINDS[kind].command} for it, "
+            "or choose another with --run."
         )
+    stored = read(path, "np" if kind == "lm" else "pt")  # a language model writes text without torch
     model: Model = model_class(kind).open(stored, device, threads)
     return model
 
 
 def train(
     config: Config, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
-) -> Iterator[Event]:
+) -> "Iterator[Event]":
     """Train into a new run, yielding events.
 
     `say` is told, in words, what is done before the first event, while it is done; without it, in Notice events
@@ -233,7 +244,7 @@ def train(
 
 def resume(
     run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
-) -> Iterator[Event]:
+) -> "Iterator[Event]":
     """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
@@ -313,6 +324,8 @@ def content_of(config: Config) -> str:
 
 def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> Iterator[Event]:
     """The events of a training, while its run is locked, and then the figures of the test file."""
+    from seqcli.core.events import Finished, Notice, Saved, Tested
+
     place, config = loop.run_dir, loop.config
     yield from (Notice(text) for text in said)
     if not lock.works:

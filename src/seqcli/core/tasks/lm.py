@@ -83,7 +83,7 @@ class LMJob:
         return evaluate(self.model, self._valid) if self._valid is not None else None
 
     def preview(self, step: int) -> str | None:
-        model = LanguageModel(self.model, self.tokenizer, self.config)
+        model = LanguageModel.of(self.model, self.tokenizer, self.config)
         length = 120 if self.config.tokens in ("char", "byte") else 30
         return model.sample(length=length, seed=(self.config.seed + step) % 2**63, temperature=0.8)
 
