@@ -184,3 +184,12 @@ def test_streaming_comes_as_it_is_made(trained: Path) -> None:
         assert len(child.stdout.read(10)) == 10
         assert time.monotonic() - start < 30  # long before three million characters
         child.kill()
+
+
+def test_figures_beyond_all_bounds_are_short() -> None:
+    from seqcli.cli.console import figure
+
+    assert figure("{:.4f}", 2.71828) == "2.7183"
+    assert figure("{:.4f}", 5.1e26) == "5.1e+26"
+    assert figure("{:.4f}", -2e5) == "-2.0e+05"
+    assert figure("{}", 1_000_000) == "1000000"

@@ -127,6 +127,11 @@ def errors_mapped() -> Iterator[None]:
         sys.exit(1)
 
 
+def figure(form: str, value: Any) -> str:
+    """A figure in this form ("{:.4f}"); one of 100,000 or more, which a training gone wrong may have, as 1.1e+32."""
+    return (form if not isinstance(value, float) or abs(value) < 1e5 else "{:.1e}").format(value)
+
+
 def count(n: float) -> str:
     """1234567 -> 1,234,567."""
     return f"{n:,.0f}"

@@ -153,7 +153,7 @@ def show_one(figures: dict[str, Any]) -> None:
     for key in in_order(figures):
         name, form = NAMES[key]
         name = OF_LABELS.get(key, name) if "labels" in figures else name
-        console.write(f"{name:<24}{form.format(figures[key])}")
+        console.write(f"{name:<24}{console.figure(form, figures[key])}")
     if "labels" in figures:
         show_labels(figures["labels"], figures["confusions"])
 

@@ -37,6 +37,8 @@ class Progress:
     tokens: int = 0
     steps: int = 0
     updates: int = 0  # the steps whose gradients did not overflow
+    first_loss: float = 0.0  # the mean of the first steps, and a running mean of the last ones: see divergence.py
+    recent_loss: float = 0.0
 
     @property
     def done(self) -> float:
