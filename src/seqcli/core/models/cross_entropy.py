@@ -54,7 +54,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             return dx * scale, dw * scale, db * scale, None, None, None
         with torch.autocast(grads[0].device.type, enabled=False):
             x, *rest = ctx.saved_tensors
-            _, dx, dw, db = sweep(x, *rest, *ctx.how, scale=grads[0] / len(x))
+            _, dx, dw, db = sweep(x, *rest, *ctx.how, grads[0] / len(x))
         return dx, dw, db, None, None, None
 
 
