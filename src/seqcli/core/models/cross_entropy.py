@@ -53,8 +53,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
             scale = grads[0] / len(dx)
             return dx * scale, dw * scale, db * scale, None, None, None
         with torch.autocast(grads[0].device.type, enabled=False):
-            x, *rest = ctx.saved_tensors
-            _, dx, dw, db = sweep(x, *rest, *ctx.how, grads[0] / len(x))
+            x, weight, bias, targets = ctx.saved_tensors
+            smoothing, dtype = ctx.how
+            _, dx, dw, db = sweep(x, weight, bias, targets, smoothing, dtype, grads[0] / len(x))
         return dx, dw, db, None, None, None
 
 
