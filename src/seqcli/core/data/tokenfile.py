@@ -25,7 +25,7 @@ from seqcli.core.data.readers import Invalid, read_blocks
 from seqcli.core.tokenizers import EOS, Ids, Tokenizer
 from seqcli.errors import DataError
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

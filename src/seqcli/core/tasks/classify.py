@@ -43,7 +43,7 @@ class ClassifyJob:
             )
         counts = Counter(t.label for t in training)
         if metadata is not None:
-            self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])
+            self.tokenizer, self.labels = tokenizers.from_array(metadata["tokenizer"]), list(metadata["labels"])
         else:
             config = choose_tokens(with_width(config), training)
             self.tokenizer = train_tokenizer(config, training)
@@ -104,7 +104,7 @@ class ClassifyJob:
         return {
             "task": "classify",
             "config": self.config.model_dump(),
-            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "tokenizer": tokenizers.to_array(self.tokenizer),
             "labels": self.labels,
             "temperature": self.temperature,
             **self._frozen,
