@@ -74,7 +74,7 @@ class Config(BaseModel):
 
     cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm", only=RECURRENT)
     hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 or 256 for classify", only=RECURRENT)
-    layers: Positive = option("Model", "Layers in the stack.", 1, only=RECURRENT)
+    layers: Annotated[int, Field(ge=1, le=1000)] = option("Model", "Layers in the stack.", 1, only=RECURRENT)
     bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder, tag and classify", only=RECURRENT)
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding", only=RECURRENT)
     embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by task and vocabulary; as --hidden with --tie; 100 for embed")

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -67,7 +68,8 @@ class Run:
     def best(self) -> dict[str, Any] | None:
         """The evaluation that the model was chosen by: that with the lowest loss, or the highest `select`."""
         figure, sign = ("val_loss", 1) if self.config.select in (None, "loss") else (self.config.select, -1)
-        return min((p for p in self.points if figure in p), key=lambda p: sign * float(p[figure]), default=None)
+        found = (p for p in self.points if figure in p)
+        return min(found, key=lambda p: (sign * float(p[figure]), float(p["val_loss"])), default=None)
 
     @property
     def finished_at(self) -> float:
@@ -155,6 +157,8 @@ def load(
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
     from seqcli.core.tasks import MODELS
     from seqcli.core.training.checkpoint import read
+    from seqcli.core.training.schema import task_in
+    from seqcli.core.training.stored import naming
 
     path = find(run, runs_dir, task)
     if path.is_dir():
@@ -163,14 +167,13 @@ def load(
             raise CheckpointError(f"The run {path} has no {BEST} yet{hint}.")
         path = path / BEST
     stored = read(path)
-    kind = stored.metadata.get("task")
-    if kind not in MODELS:
-        raise CheckpointError(f"{path} holds a model for the task {kind!r}, which this version does not know.")
-    if task and kind != task:
-        raise CheckpointError(
-            f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
-        )
-    model: Model = MODELS[kind].open(stored, device, threads)
+    with naming(path):
+        kind = task_in(stored.metadata)
+        if task and kind != task:
+            raise CheckpointError(
+                f"It was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
+            )
+        model: Model = MODELS[kind].open(stored, device, threads)
     return model
 
 
@@ -251,12 +254,13 @@ def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Ite
     from seqcli.core.data.readers import find_files, find_texts
     from seqcli.core.data.tokenfile import file_digest
     from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.tasks.whole import check_whole
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
 
     said: list[str] = []
-    found = newest_checkpoint(place) if resume else None
     task = task_of(config)
+    found = newest_checkpoint(place, partial(check_whole, task)) if resume else None
     check_task(config, task)
     if config.test is not None:
         (find_texts if task == "lm" else find_files)([config.test])  # before the training, not after it

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.config import Config
+from seqcli.core.layers.network import check_weights
 from seqcli.errors import CheckpointError, ConfigError
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -29,7 +30,7 @@ def build(make: Callable[[], Network], config: Config, seed: int | None) -> Netw
     """The network that `make` makes. Its parameters start from `seed` alone; with None they have no values yet, only
     shapes, and are to be given stored ones (see `load_weights`).
 
-    Raises ConfigError when it does not fit into memory.
+    Raises ConfigError (for stored ones CheckpointError) when it does not fit into memory.
     """
     try:
         with torch.device("meta"):
@@ -40,7 +41,8 @@ def build(make: Callable[[], Network], config: Config, seed: int | None) -> Netw
     except RuntimeError as error:
         if "memory" not in str(error) and "overflow" not in str(error):
             raise
-        raise ConfigError(
+        wrong = ConfigError if seed is not None else CheckpointError
+        raise wrong(
             f"A model of --hidden {config.hidden}, --layers {config.layers}, --embedding-dim "
             f"{config.embedding_dim} and this vocabulary does not fit into memory. Lower what is large of these, "
             "or --vocab-size."
@@ -69,24 +71,6 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """
     check_weights(network, tensors)
     _give(network, {name: tensors[name].clone() for name, _ in network.named_parameters()})  # at addresses of our own
-
-
-def check_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError, naming what is wrong, when these are not finite float32 weights of such a network."""
-    does_not_fit = "The checkpoint does not fit its own configuration:"
-    shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
-    if missing := sorted(shapes.keys() - tensors.keys()):
-        raise CheckpointError(f"{does_not_fit} it lacks {missing[0]}.")
-    if strange := sorted(tensors.keys() - shapes.keys()):
-        raise CheckpointError(f"{does_not_fit} it has {strange[0]!r}, which the model has no place for.")
-    for name, shape in shapes.items():
-        found = tensors[name]
-        if found.shape != shape:
-            raise CheckpointError(f"{does_not_fit} {name} is {list(found.shape)}, but must be {list(shape)}.")
-        if found.dtype != torch.float32:
-            raise CheckpointError(f"{does_not_fit} {name} is of type {found.dtype}, but must be float32.")
-        if not found.sum().isfinite() and not found.isfinite().all():
-            raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers that are not finite.")
 
 
 def _give(network: nn.Module, values: Mapping[str, Tensor]) -> None:

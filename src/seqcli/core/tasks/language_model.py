@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import Config
 from seqcli.core.data import TokenFile, find_texts, held_out_batches, open_tokens
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.metrics.lm import figures
@@ -19,7 +19,8 @@ from seqcli.core.models.start import load_weights
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import pick_device, set_threads
-from seqcli.errors import CheckpointError, ConfigError, DataError, VocabularyError
+from seqcli.core.training.schema import LanguageModelFile
+from seqcli.errors import DataError, VocabularyError
 
 Say = Callable[[str], None]
 
@@ -80,14 +81,15 @@ class LanguageModel:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "LanguageModel":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
-        try:
-            config = build(stored.metadata["config"])
-            tokenizer = tokenizers.from_json(stored.metadata["tokenizer"])
-            model = build_lm(config, tokenizer.vocab_size)
-            load_weights(model, stored.tensors)
-        except (KeyError, ConfigError) as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
-        return cls(model.to(pick_device(device)).eval(), tokenizer, config, stored.metadata.get("figures"))
+        about = LanguageModelFile.of(stored.metadata)
+        model = cls.network(about)
+        load_weights(model, stored.tensors)
+        return cls(model.to(pick_device(device)).eval(), about.tokenizer, about.config, about.figures)
+
+    @staticmethod
+    def network(about: LanguageModelFile) -> RecurrentLM:
+        """The network of a model file, without its weights."""
+        return build_lm(about.config, about.tokenizer.vocab_size)
 
     def encode_prime(self, prime: str) -> tuple[list[int], list[str]]:
         """Ids of a prime, and the pieces of it that the vocabulary lacks, which become <unk>.
