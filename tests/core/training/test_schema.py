@@ -33,7 +33,7 @@ OF_TASKS: dict[str, dict[str, Any]] = {
 
 def good(task: str, /, **changes: Any) -> dict[str, Any]:
     tokens = "char" if task in ("lm", "translate") else "word"
-    config = build({**SIZES, "task": task, "tokens": tokens, **changes}).model_dump(mode="json")
+    config = build({**SIZES, "task": task, "tokens": tokens, **changes}).as_dict()
     figures = {"loss": 0.5, "tokens": 10}
     return {"task": task, "config": config, "step": 3, "figures": figures, **OF_TASKS[task]}
 

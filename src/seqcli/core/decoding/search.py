@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,7 +77,7 @@ def sample(
     """
     B, K, device = len(limit), 1 if filters.temperature == 0 else options.n_best, limit.device
     sentences = torch.arange(B, device=device)  # which sentence each row of the batch is
-    own = [torch.Generator().manual_seed(seed) for seed in seeds]
+    own = [np.random.default_rng(seed) for seed in seeds]
     if K > 1:
         state = scorer.select(state, sentences, limit.new_zeros(B, K))
     written = limit.new_full((B, K, int(limit.max()) + 1), options.eos)
@@ -90,8 +91,9 @@ def sample(
         if filters == GREEDY:
             chosen, _, tokens = likeliest(p, torch.zeros_like(p[..., 0], dtype=torch.float32), 1)
         else:
-            noise = torch.cat([gumbel_noise(K, V, own[k]) for k in sentences.tolist()]).float().to(device)
-            tokens = draw(scores.flatten(0, 1), filters, noise).view(-1, K)
+            noise = np.concatenate([gumbel_noise(K, V, own[k]) for k in sentences.tolist()])
+            drawn = draw(scores.flatten(0, 1).float().cpu().numpy(), filters, noise)
+            tokens = torch.from_numpy(drawn).to(device).view(-1, K)
             chosen = p.gather(2, tokens[..., None])[..., 0].float().log()
         ended = (past[..., 1:] == options.eos).any(2)
         log_p[sentences] += torch.where(ended, 0.0, chosen)

@@ -1,13 +1,7 @@
-"""What training asks of a network beside its parameters, and whether weights are those of one."""
-
-from collections.abc import Mapping
+"""What training asks of a network beside its parameters."""
 
 import torch
 from torch import Tensor, nn
-
-from seqcli.errors import CheckpointError
-
-LARGEST = 1e15  # no weight is: products of two, summed up, stay finite in float32
 
 
 class Network(nn.Module):
@@ -25,24 +19,6 @@ class Network(nn.Module):
         return []
 
 
-def check_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError, naming what is wrong, when these are no float32 weights that such a network can have."""
-    does_not_fit = "The checkpoint does not fit its own configuration:"
-    shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
-    if missing := sorted(shapes.keys() - tensors.keys()):
-        raise CheckpointError(f"{does_not_fit} it lacks {missing[0]}.")
-    if strange := sorted(tensors.keys() - shapes.keys()):
-        raise CheckpointError(f"{does_not_fit} it has {strange[0]!r}, which the model has no place for.")
-    for name, shape in shapes.items():
-        found = tensors[name]
-        if found.shape != shape:
-            raise CheckpointError(f"{does_not_fit} {name} is {list(found.shape)}, but must be {list(shape)}.")
-        if found.dtype != torch.float32:
-            raise CheckpointError(f"{does_not_fit} {name} is of type {found.dtype}, but must be float32.")
-        if not torch.linalg.vector_norm(found, torch.inf) < LARGEST:  # NaN is not less, either
-            raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers that are not finite, or too large.")
-
-
-def is_finite(numbers: Tensor) -> bool:
-    """Whether all numbers are finite; most often their sum tells."""
-    return bool(numbers.sum().isfinite()) or bool(numbers.isfinite().all())
+def shapes_of(network: nn.Module) -> dict[str, torch.Size]:
+    """The shapes of its parameters by name, of what is shared once."""
+    return {name: parameter.shape for name, parameter in network.named_parameters()}

@@ -49,7 +49,7 @@ class RecurrentClassifier(Network):
         return scores, weights
 
 
-def build_classifier(config: Config, vocab_size: int, labels: int, seed: int | None = None) -> RecurrentClassifier:
+def build_classifier(config: Config, vocab_size: int, labels: int, seed: int | None) -> RecurrentClassifier:
     """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.hidden and config.dropout is not None, "the task resolves these"
     make = partial(

@@ -141,7 +141,7 @@ def banded(rows: Tensor, width: int, c: int) -> Tensor:
     return rows.unfold(0, width, c).mT
 
 
-def build_tables(config: Config, vocab_size: int, seed: int | None = None) -> WordTables:
+def build_tables(config: Config, vocab_size: int, seed: int | None) -> WordTables:
     """The tables of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.embedding_dim and config.negatives is not None, "the task resolves these"
     weight = config.negatives

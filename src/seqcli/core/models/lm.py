@@ -120,7 +120,7 @@ class RecurrentLM(Network):
         return torch.cat(losses), torch.cat(hits), state
 
 
-def build_lm(config: Config, vocab_size: int, seed: int | None = None) -> RecurrentLM:
+def build_lm(config: Config, vocab_size: int, seed: int | None) -> RecurrentLM:
     """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.hidden and config.dropout is not None, "the task resolves these"
     make = partial(

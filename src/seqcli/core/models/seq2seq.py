@@ -206,7 +206,7 @@ class Seq2Seq(Network):
         return F.cross_entropy(outputs, wanted, reduction="none"), outputs.argmax(1) == wanted
 
 
-def build_seq2seq(config: Config, source_vocab: int, target_vocab: int, seed: int | None = None) -> Seq2Seq:
+def build_seq2seq(config: Config, source_vocab: int, target_vocab: int, seed: int | None) -> Seq2Seq:
     """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     c = config
     assert c.hidden and c.embedding_dim and c.dropout is not None and c.bidirectional is not None

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.config import Config
-from seqcli.core.layers.network import check_weights
-from seqcli.errors import CheckpointError, ConfigError
+from seqcli.core.layers.network import shapes_of
+from seqcli.core.weights import check_weights
+from seqcli.errors import ConfigError
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -30,7 +31,7 @@ def build(make: Callable[[], Network], config: Config, seed: int | None) -> Netw
     """The network that `make` makes. Its parameters start from `seed` alone; with None they have no values yet, only
     shapes, and are to be given stored ones (see `load_weights`).
 
-    Raises ConfigError (for stored ones CheckpointError) when it does not fit into memory.
+    Raises ConfigError when it does not fit into memory.
     """
     try:
         with torch.device("meta"):
@@ -41,8 +42,7 @@ def build(make: Callable[[], Network], config: Config, seed: int | None) -> Netw
     except RuntimeError as error:
         if "memory" not in str(error) and "overflow" not in str(error):
             raise
-        wrong = ConfigError if seed is not None else CheckpointError
-        raise wrong(
+        raise ConfigError(
             f"A model of --hidden {config.hidden}, --layers {config.layers}, --embedding-dim "
             f"{config.embedding_dim} and this vocabulary does not fit into memory. Lower what is large of these, "
             "or --vocab-size."
@@ -69,7 +69,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
     Raises CheckpointError when they do not fit.
     """
-    check_weights(network, tensors)
+    check_weights(tensors, shapes_of(network))
     _give(network, {name: tensors[name].clone() for name, _ in network.named_parameters()})  # at addresses of our own
 
 

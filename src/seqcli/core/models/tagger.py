@@ -78,7 +78,7 @@ class RecurrentTagger(Network):
         return self.crf.viterbi(scores, mask) if self.crf is not None else scores.argmax(2)
 
 
-def build_tagger(config: Config, words: int, characters: int, tags: int, seed: int | None = None) -> RecurrentTagger:
+def build_tagger(config: Config, words: int, characters: int, tags: int, seed: int | None) -> RecurrentTagger:
     """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.hidden and config.embedding_dim and config.dropout is not None, "the task resolves these"
     make = partial(

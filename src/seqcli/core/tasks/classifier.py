@@ -22,6 +22,7 @@ from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.core.training.schema import ClassifierFile
+from seqcli.core.weights import sizes_of_a_file
 from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
@@ -72,7 +73,8 @@ class Classifier:
     @staticmethod
     def network(about: ClassifierFile) -> RecurrentClassifier:
         """The network of a model file, without its weights."""
-        return build_classifier(about.config, about.tokenizer.vocab_size, len(about.labels))
+        with sizes_of_a_file():
+            return build_classifier(about.config, about.tokenizer.vocab_size, len(about.labels), None)
 
     def classify(self, texts: Sequence[str], *, explain: bool = False) -> list[Classified]:
         """The labels of texts. Raises ConfigError when there are no weights to `explain` them by."""

@@ -22,6 +22,7 @@ from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.core.training.schema import TaggerFile
+from seqcli.core.weights import sizes_of_a_file
 from seqcli.errors import DataError
 
 Say = Callable[[str], None]
@@ -67,7 +68,8 @@ class Tagger:
     def network(about: TaggerFile) -> RecurrentTagger:
         """The network of a model file, without its weights."""
         words, characters = about.tokenizer.vocab_size, about.character_tokenizer.vocab_size
-        return build_tagger(about.config, words, characters, len(about.tags))
+        with sizes_of_a_file():
+            return build_tagger(about.config, words, characters, len(about.tags), None)
 
     # --- tagging ----------------------------------------------------------------------------------------------
 

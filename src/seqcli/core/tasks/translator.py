@@ -26,6 +26,7 @@ from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.core.training.schema import TranslatorFile
+from seqcli.core.weights import sizes_of_a_file
 from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
@@ -96,7 +97,8 @@ class Translator:
     @staticmethod
     def network(about: TranslatorFile) -> Seq2Seq:
         """The network of a model file, without its weights."""
-        return build_seq2seq(about.config, about.source_tokenizer.vocab_size, about.tokenizer.vocab_size)
+        with sizes_of_a_file():
+            return build_seq2seq(about.config, about.source_tokenizer.vocab_size, about.tokenizer.vocab_size, None)
 
     # --- translating ------------------------------------------------------------------------------------------
 

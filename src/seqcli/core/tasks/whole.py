@@ -1,10 +1,11 @@
 """Whether a checkpoint can be gone on from, before its run is."""
 
-from seqcli.core.layers.network import check_weights
-from seqcli.core.tasks import MODELS, TASKS
-from seqcli.core.training.checkpoint import Stored
+from seqcli.core.layers.network import shapes_of
+from seqcli.core.tasks import job_class, model_class
 from seqcli.core.training.schema import model_file
 from seqcli.core.training.state import check_state
+from seqcli.core.training.stored import Stored
+from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError
 
 
@@ -14,6 +15,6 @@ def check_whole(task: str, model: Stored, state: Stored) -> None:
     about = model_file(model.metadata)
     if about.task != task:
         raise CheckpointError(f"It is of a training for {about.task}, and not for {task}.")
-    network = MODELS[task].network(about)
-    check_weights(network, model.tensors)
-    check_state(network, about.config, state, learns_itself=hasattr(TASKS[task], "update"))
+    network = model_class(task).network(about)
+    check_weights(model.tensors, shapes_of(network))
+    check_state(network, about.config, state, learns_itself=hasattr(job_class(task), "update"))

@@ -12,10 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli.core.config import Config
-from seqcli.core.data import find_texts
-from seqcli.core.data.readers import Invalid, read_lines
+from seqcli.core.data.readers import Invalid, find_files, read_lines
 from seqcli.core.data.vectors import Form, write_vectors
-from seqcli.core.layers.network import check_weights
+from seqcli.core.layers.network import shapes_of
 from seqcli.core.metrics.ranks import spearman
 from seqcli.core.models.embed import WordTables, build_tables
 from seqcli.core.tokenizers import SPECIALS
@@ -23,6 +22,7 @@ from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.schema import WordVectorsFile
+from seqcli.core.weights import check_weights, sizes_of_a_file
 from seqcli.errors import ConfigError, DataError, VocabularyError
 
 Say = Callable[[str], None]
@@ -47,14 +47,15 @@ class WordVectors:
         """The vectors in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
         about = WordVectorsFile.of(stored.metadata)
-        check_weights(cls.network(about), stored.tensors)
+        check_weights(stored.tensors, shapes_of(cls.network(about)))
         vectors = stored.tensors["vectors"].to(pick_device(device))
         return cls(vectors, about.tokenizer, about.config, about.figures)
 
     @staticmethod
     def network(about: WordVectorsFile) -> WordTables:
         """The tables of a model file, without their numbers."""
-        return build_tables(about.config, about.tokenizer.vocab_size)
+        with sizes_of_a_file():
+            return build_tables(about.config, about.tokenizer.vocab_size, None)
 
     # --- using ------------------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ def read_similarities(path: str | Path, *, invalid: Invalid = "error") -> Iterat
     """Pairs of words and how alike people find them; columns are parted by tabs, commas or spaces, a line that begins
     with # is a comment, and the first other line may be a header. Raises DataError, naming the line.
     """
-    (file,) = find_texts([path])
+    (file,) = find_files([path])
     first = True
     for number, line in enumerate(read_lines(file, invalid=invalid), 1):
         if not line.strip() or line.startswith("#"):

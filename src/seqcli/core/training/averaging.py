@@ -10,10 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqcli.core.layers.network import check_weights
+from seqcli.core.layers.network import shapes_of
 from seqcli.core.training.checkpoint import STEP, read, write
 from seqcli.core.training.schema import Metadata
 from seqcli.core.training.stored import read_metadata
+from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError
 
 
@@ -87,7 +88,7 @@ class BestFew:
         for path in self._found():
             try:
                 weights = read(path).tensors
-                check_weights(model, weights)
+                check_weights(weights, shapes_of(model))
             except CheckpointError:
                 continue
             count += 1

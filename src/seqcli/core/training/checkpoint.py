@@ -9,17 +9,17 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import save
-from torch import Tensor
 
-from seqcli.core.training.files import write_whole
+from seqcli.core.files import making, write_whole
 from seqcli.core.training.stored import ARRAY, Stored, naming, read, texts_of
 from seqcli.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "STEP",
@@ -36,12 +36,15 @@ __all__ = [
 STEP = re.compile(r"step-(\d{8,})")
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file so that `path` is at every moment the old file or the new one, whole.
 
     Metadata are JSON values and NumPy arrays (see `stored`). No two tensors may share memory. Raises CheckpointError
     when it cannot be written.
     """
+    import torch
+    from safetensors.torch import save
+
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     arrays = {key: value for key, value in metadata.items() if isinstance(value, np.ndarray)}
     kept |= {ARRAY + key: torch.from_numpy(value) for key, value in arrays.items()}
@@ -73,14 +76,12 @@ def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep
     A run comes to a step in one state only, so a checkpoint that stands is left as it is.
     """
     place = checkpoint_dir(run_dir, step)
-    temporary = place.with_name(f".{place.name}.tmp")
     try:
         if not place.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            write(temporary / "model.safetensors", model.tensors, model.metadata)
-            write(temporary / "state.safetensors", state.tensors, state.metadata)
-            temporary.replace(place)
+            place.parent.mkdir(exist_ok=True)  # not the run's directory too: where that is gone, it was removed
+            with making(place) as temporary:
+                write(temporary / "model.safetensors", model.tensors, model.metadata)
+                write(temporary / "state.safetensors", state.tensors, state.metadata)
     except OSError as error:
         raise CheckpointError(f"{place} cannot be written: {error.strerror}.") from None
     for old in checkpoints(run_dir)[:-keep]:

@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter
 from torch import Tensor, nn
 
 from seqcli.core.config import Config
-from seqcli.core.layers import Dropout
-from seqcli.core.layers.network import Network, check_weights, is_finite
+from seqcli.core.layers.dropout import hand_down
+from seqcli.core.layers.network import Network, shapes_of
 from seqcli.core.training import checkpoint
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.checkpoint import Stored
@@ -20,6 +20,7 @@ from seqcli.core.training.job import Carry, Job, UpdateJob
 from seqcli.core.training.optimizer import make_optimizers, state_shapes
 from seqcli.core.training.schema import Count, Metadata
 from seqcli.core.training.stored import texts_of
+from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError
 
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
@@ -35,6 +36,8 @@ class Progress:
 
     step: Count = 0
     total_steps: Count | None = None
+    planned_from: Count = 0  # the step at which total_steps was changed last,
+    planned_done: Annotated[float, Field(ge=0, le=1)] = 0.0  # and the part of the training that was behind it then
     seconds: Seconds = 0.0
     budget: list[float | None] = field(default_factory=list)  # the one that total_steps comes from
     budget_from: Seconds = 0.0  # seconds spent before it began
@@ -55,6 +58,20 @@ class Progress:
             return math.isfinite(rank)
         best_loss = math.inf if self.best_loss is None else self.best_loss
         return rank < self.best_rank or (rank == self.best_rank and loss < best_loss)
+
+    @property
+    def done(self) -> float:
+        """The part of the training that is behind, 0 .. 1; 0 while its length is not known.
+
+        It never jumps: when the number of steps is changed, what was left of the training is spread over what is left
+        of the new number.
+        """
+        if not self.total_steps:
+            return 0.0
+        if not self.planned_from:
+            return self.step / self.total_steps
+        part = (self.step - self.planned_from) / max(1, self.total_steps - self.planned_from)
+        return self.planned_done + (1 - self.planned_done) * part
 
 
 def progress_of(value: object) -> Progress:
@@ -103,7 +120,7 @@ def check_state(network: nn.Module, config: Config, state: Stored, *, learns_its
         if config.average_decay != 0:
             beginning = "average."
             average = {name for name in tensors if name.startswith(beginning)}
-            check_weights(network, {name[len(beginning) :]: tensors.pop(name) for name in average})
+            check_weights({name[len(beginning) :]: tensors.pop(name) for name in average}, shapes_of(network))
         for k, kept in enumerate(state_shapes(network, config.optimizer)):
             for name, parts in kept.items():
                 own = {key: f"optimizer.{k}.{name}.{key}" for key in parts}
@@ -133,7 +150,7 @@ def _check(
             f"The checkpoint is damaged: {name} is {list(tensor.shape)} of {tensor.dtype}, but must be {list(shape)} "
             f"of {dtypes[0]}."
         )
-    if not is_finite(tensor):
+    if not tensor.isfinite().all():
         raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers that are not finite.")
     if positive and bool((tensor < 0).any()):
         raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers below zero.")
@@ -148,9 +165,7 @@ class State:
     def __init__(self, job: Job, content: str = "") -> None:
         self.job, self.model, self.content, c = job, job.model, content, job.config
         self.generator = torch.Generator(device=job.device).manual_seed(c.seed)
-        for module in self.model.modules():
-            if isinstance(module, Dropout):
-                module.generator = self.generator
+        hand_down(self.model, self.generator)
         dtype = torch.bfloat16 if c.precision != "fp32" else torch.float32
         self.optimizers: list[torch.optim.Optimizer] = []
         self.averaged = None
@@ -202,10 +217,10 @@ class State:
         """Take over a checkpoint; returns what the user should know. Raises CheckpointError for another text's, or when
         it is not of such a training."""
         t, device, c = state.tensors, self.job.device, self.job.config
-        check_weights(self.model, model.tensors)
+        check_weights(model.tensors, shapes_of(self.model))
         about = check_state(self.model, c, state, learns_itself=isinstance(self.job, UpdateJob))
         if about.content != self.content:
-            named = " ".join(map(str, c.files or (c.source, c.target)))
+            named = " ".join(str(file) for file in (*c.files, c.source, c.target, c.valid) if file is not None)
             raise CheckpointError(
                 f"The text has changed since the run began: {named}. Put back what it was, or train a new run on it."
             )

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from seqcli.core import strict_json
+from seqcli.core.files import open_regular
 from seqcli.errors import CheckpointError
 
 FORMAT = 2
@@ -71,9 +73,7 @@ def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
 def _read(path: Path, framework: str, beginning: str) -> Stored:
     """The metadata, and the tensors whose name begins so."""
     try:
-        if path.exists() and not path.is_file():
-            raise CheckpointError(f"{path} is no file that could be read.")
-        with path.open("rb") as start:
+        with open_regular(path) as start:
             size = int.from_bytes(start.read(8), "little")
         if 2 * LONGEST < size < path.stat().st_size:
             raise CheckpointError(f"{path} is no file of seqcli, or damaged: its header takes {size >> 20} MiB.")
@@ -123,14 +123,11 @@ def _check_format(path: Path, texts: Mapping[str, str]) -> None:
 
 
 def _parsed(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
-    def no_number(name: str) -> Any:
-        raise ValueError(f"{name} is no number")
-
     try:
         if sum(map(len, texts.values())) > LONGEST:
             raise ValueError("it is longer than any that seqcli writes")
-        return {k: json.loads(v, parse_constant=no_number) for k, v in texts.items() if k != "seqcli_format"}
-    except (ValueError, RecursionError) as error:
+        return {k: strict_json.loads(v) for k, v in texts.items() if k != "seqcli_format"}
+    except ValueError as error:
         raise CheckpointError(
             f"{path} is damaged: what it says of itself cannot be read ({str(error)[:80]})."
         ) from None
