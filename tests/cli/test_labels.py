@@ -119,7 +119,7 @@ def test_eval_of_a_tagger(seqcli: Run, tagger: Path, conllu: Path) -> None:
 
 
 def test_two_columns_and_a_random_field(seqcli: Run, columns: Path) -> None:
-    result = seqcli("train", "--task", "tag", columns, *SMALL, "--crf", "--characters", "affixes", "--steps", 40)
+    result = seqcli("train", "--task", "tag", columns, *SMALL, "--crf", "--characters", "affixes", *LEARN)
     assert result.code == 0, result.err
     assert seqcli("tag", "a cat sees", "--format", "tsv").out == "a\tDET\ncat\tNOUN\nsees\tVERB\n\n"
 

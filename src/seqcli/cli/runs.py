@@ -69,21 +69,24 @@ def info(
     json: Json = False,
 ) -> None:
     """Show what a run is: its model, its data, its figures and its settings."""
-    from seqcli.core.training.checkpoint import read
+    from seqcli.core.training.schema import model_file
+    from seqcli.core.training.stored import naming, read
 
     path = store.find(run, runs_dir)
     best = path if path.is_file() else path / BEST
-    stored = read(best) if best.is_file() or path.is_file() else None
+    stored = read(best, "np") if best.is_file() or path.is_file() else None
+    with naming(best):
+        known = model_file(stored.metadata) if stored is not None else None
     about: dict[str, Any] = {"path": str(path)}
     if path.is_dir():
         about |= _row(store.read_run(path))
-    if stored is not None:
+    if stored is not None and known is not None:
         about |= {
-            "task": stored.metadata.get("task"),
-            "parameters": sum(t.numel() for t in stored.tensors.values()),
-            "best_step": stored.metadata.get("step"),
-            "figures": stored.metadata.get("figures"),
-            "config": stored.metadata.get("config"),
+            "task": known.task,
+            "parameters": sum(t.size for t in stored.tensors.values()),
+            "best_step": known.step,
+            "figures": known.figures,
+            "config": known.config.as_dict(),
         }
     else:
         about["config"] = store.read_run(path).config.as_dict()

@@ -16,6 +16,7 @@ added to them in place.
 Shapes: N = C c words in a block, w the window, D the width, V the vocabulary.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.core.config import Config
-from seqcli.core.models.start import seeded
+from seqcli.core.models.start import build
 
 
 class Piece(NamedTuple):
@@ -45,8 +46,13 @@ class WordTables(nn.Module):
     def __init__(self, vocab_size: int, dim: int, *, objective: str = "skipgram", weight: int = 5) -> None:
         super().__init__()
         self.cbow, self.weight = objective == "cbow", weight
-        self.vectors = nn.Parameter((torch.rand(vocab_size, dim) - 0.5) / dim)  # v, as word2vec starts it
+        self.vectors = nn.Parameter(torch.zeros(vocab_size, dim))  # v
         self.outputs = nn.Parameter(torch.zeros(vocab_size, dim))  # u
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """As word2vec starts: v uniform, narrower the wider it is, u zero."""
+        self.vectors.uniform_(generator=generator).sub_(0.5).div_(self.vectors.shape[1])
+        self.outputs.zero_()
 
     # --- the definition ---------------------------------------------------------------------------------------
 
@@ -135,11 +141,10 @@ def banded(rows: Tensor, width: int, c: int) -> Tensor:
     return rows.unfold(0, width, c).mT
 
 
-def build_tables(config: Config, vocab_size: int, seed: int = 0) -> WordTables:
-    """The tables of a resolved configuration; their random start depends on `seed` alone.
-
-    Raises ConfigError when they do not fit into memory.
-    """
+def build_tables(config: Config, vocab_size: int, seed: int | None) -> WordTables:
+    """The tables of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.embedding_dim and config.negatives is not None, "the task resolves these"
-    with seeded(seed, config):
-        return WordTables(vocab_size, config.embedding_dim, objective=config.objective, weight=config.negatives)
+    weight = config.negatives
+    return build(
+        partial(WordTables, vocab_size, config.embedding_dim, objective=config.objective, weight=weight), config, seed
+    )

@@ -39,7 +39,7 @@ class ClassifyJob:
         self.device = pick_device(config.device)
         training, valid = read_data(config, say)
         if metadata is not None:
-            self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])
+            self.tokenizer, self.labels = tokenizers.from_array(metadata["tokenizer"]), list(metadata["labels"])
         else:
             config = choose_tokens(with_width(config), training)
             self.tokenizer = train_tokenizer(config, training)
@@ -108,7 +108,7 @@ class ClassifyJob:
         return {
             "task": "classify",
             "config": self.config.as_dict(),
-            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "tokenizer": tokenizers.to_array(self.tokenizer),
             "labels": self.labels,
             "temperature": self.temperature,
             **self._frozen,

@@ -34,7 +34,7 @@ class EmbedJob:
         check(config)
         set_threads(config.threads or 1)  # the products are small; a second thread is busy with the next step's blocks
         self.device = pick_device(config.device)
-        tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
+        tokenizer = tokenizers.from_array(metadata["tokenizer"]) if metadata is not None else None
         config = config.with_(min_count=config.min_count or 5)
         if metadata is None and config.valid_split == DEFAULT_SPLIT:
             config = config.with_(valid_split=0.0)  # every word of a text is worth more than the figure
@@ -100,7 +100,7 @@ class EmbedJob:
         return "\n".join(lines) or None
 
     def metadata(self) -> dict[str, Any]:
-        return {"task": "embed", "config": self.config.as_dict(), "tokenizer": tokenizers.to_json(self.tokenizer)}
+        return {"task": "embed", "config": self.config.as_dict(), "tokenizer": tokenizers.to_array(self.tokenizer)}
 
 
 class Ahead:

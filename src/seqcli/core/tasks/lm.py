@@ -48,7 +48,7 @@ class LMJob:
             raise ConfigError("--label-smoothing is for --loss cross-entropy.")
         set_threads(config.threads)
         config = with_width(config) if metadata is None else config
-        tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
+        tokenizer = tokenizers.from_array(metadata["tokenizer"]) if metadata is not None else None
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
         self.tokenizer = training.tokenizer
@@ -93,7 +93,7 @@ class LMJob:
         return {
             "task": "lm",
             "config": self.config.as_dict(),
-            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "tokenizer": tokenizers.to_array(self.tokenizer),
             **self._frozen,
         }
 

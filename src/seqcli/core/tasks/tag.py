@@ -45,7 +45,7 @@ class TagJob:
         self.device = pick_device(config.device)
         training, self._valid = read_data(config, say)
         if metadata is not None:
-            words, characters = (tokenizers.from_json(metadata[key]) for key in ("tokenizer", "character_tokenizer"))
+            words, characters = (tokenizers.from_array(metadata[key]) for key in ("tokenizer", "character_tokenizer"))
             assert isinstance(words, WordTokenizer)
             self.words, self.characters, self.tags = words, characters, list(metadata["tags"])
         else:
@@ -103,8 +103,8 @@ class TagJob:
         return {
             "task": "tag",
             "config": self.config.as_dict(),
-            "tokenizer": tokenizers.to_json(self.words),
-            "character_tokenizer": tokenizers.to_json(self.characters),
+            "tokenizer": tokenizers.to_array(self.words),
+            "character_tokenizer": tokenizers.to_array(self.characters),
             "tags": self.tags,
             **self._frozen,
         }

@@ -8,10 +8,13 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.errors import ConfigError
+
 Ids = NDArray[np.integer[Any]]
 
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 PAD, UNK, BOS, EOS = range(4)
+FORMS = ("nfc", "nfd", "nfkc", "none")
 
 
 class Tokenizer(ABC):
@@ -52,7 +55,7 @@ class Tokenizer(ABC):
     @classmethod
     @abstractmethod
     def from_json(cls, data: dict[str, Any]) -> "Tokenizer":
-        """The tokenizer that `to_json` wrote."""
+        """The tokenizer that `to_json` wrote. Raises ValueError, KeyError, TypeError or ConfigError when it is none."""
 
     @classmethod
     @abstractmethod
@@ -94,8 +97,20 @@ class StreamDecoder:
         return text[len(self._shown) :]
 
 
+def distinct_words(value: object, what: str) -> list[str]:
+    """The value, which comes from a file, as a list of distinct strings. Raises ValueError when it is none."""
+    if not isinstance(value, list) or not all(type(word) is str and word for word in value):
+        raise ValueError(f"its {what} are no list of strings")
+    if len(set(value)) != len(value):
+        raise ValueError(f"some of its {what} are there twice")
+    "".join(value).encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    return value
+
+
 def normalizer(form: str) -> Any:
-    """A function str -> str for nfc, nfd, nfkc or none; ASCII text passes at once."""
+    """A function str -> str for nfc, nfd, nfkc or none; ASCII text passes at once. Raises ConfigError for others."""
+    if form not in FORMS:
+        raise ConfigError(f"There is no normalization {form!r}; they are {', '.join(FORMS)}.")
     if form == "none":
         return lambda text: text
     name = cast(Any, form.upper())

@@ -62,7 +62,12 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "CharTokenizer":
-        return cls(text_of(np.array(data["codes"], dtype=np.uint32)), data["normalize"])
+        codes = data["codes"]
+        if not isinstance(codes, list) or not all(type(code) is int and 0 <= code < CODE_POINTS for code in codes):
+            raise ValueError("its characters are no list of code points")
+        if len(set(codes)) != len(codes):
+            raise ValueError("some of its characters are there twice")
+        return cls(text_of(np.array(codes, dtype=np.uint32)), data["normalize"])
 
 
 class CharStream(StreamDecoder):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.core.tokenizers.base import EOS, SPECIALS, UNK, Ids, Tokenizer, normalizer
+from seqcli.core.tokenizers.base import EOS, SPECIALS, UNK, Ids, Tokenizer, distinct_words, normalizer
 
 NEWLINE = "\n"
 NO_SPACE_BEFORE = set(".,;:!?)]}%…’”'\n")
@@ -139,4 +139,4 @@ class WordTokenizer(Tokenizer):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "WordTokenizer":
-        return cls(data["words"], data["normalize"], data["lowercase"])
+        return cls(distinct_words(data["words"], "words"), data["normalize"], data["lowercase"] is True)
