@@ -322,7 +322,7 @@ def content_of(config: Config) -> str:
     return hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
 
 
-def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> Iterator[Event]:
+def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Iterator[Event]":
     """The events of a training, while its run is locked, and then the figures of the test file."""
     from seqcli.core.events import Finished, Notice, Saved, Tested
 
