@@ -215,3 +215,74 @@ def test_into_a_pipe_results_go_as_they_are(seqcli: Run, hostile: Path, monkeypa
     assert tagged.startswith(f"{EVIL}\tL{EVIL}")
     assert "\x1b" in seqcli("sample", "--run", "lm", "--length", 200, "--temperature", 1, "--seed", 1).out
     assert seqcli("runs").out.count(f"\nlm{NAME}\tlm\t") == 1
+
+
+# --- input that nobody expects --------------------------------------------------------------------------------------
+
+LINES = {
+    "empty": b"",
+    "blank": b"\n \n\n",
+    "nul": b"a\0b c\n",
+    "surrogates": "a\ud800b\n".encode("utf-8", "surrogatepass"),
+    "not UTF-8": b"caf\xe9\nfine\n",
+    "C1": "a\x9bb \x85 \u2028 c\n".encode(),
+    "right to left": "שלום עולם \u202eabc مرحبا\n".encode(),
+    "marks": ("e" + "\u0301" * 3000 + "\n").encode(),
+    "a long word": b"x" * 100_000 + b"\n",
+    "many words": b"fine " * 2000 + b"\n",
+    "BOM, CRLF, no end": b"\xef\xbb\xbfa b\r\nc",
+}
+
+
+@pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
+def test_any_line_is_answered(
+    seqcli: Run, hostile: Path, feed: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch, lines: bytes
+) -> None:
+    """With an answer, in its place, or an empty one and a sentence."""
+    monkeypatch.chdir(hostile)
+    number = len(lines.rstrip(b"c").split(b"\n")) - 1 + lines.endswith(b"c")
+    for args in (
+        ("classify", "--run", "classify", "--json"),
+        ("tag", "--run", "tag", "--json"),
+        ("translate", "--run", "translate", "--beam", "1", "--max-length", "4", "--json"),
+    ):
+        feed(lines)
+        result = seqcli(*args)
+        bad = sum(not _is_utf8(line) for line in lines.split(b"\n"))
+        assert result.code == (1 if bad else 0) and "Traceback" not in result.err, result.err
+        assert len([json.loads(line) for line in result.out.split("\n") if line]) == number
+        assert result.err.count("is not UTF-8") == bad
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "typed", ["\udcff", "a\udc9bb", "\ud800", "\ud83d\ude00 ", "", " ", "[/b]", "x" * 20_000, EVIL]
+)
+def test_anything_may_be_typed(seqcli: Run, hostile: Path, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.chdir(hostile)
+    for args in (
+        ("classify", "--run", "classify", typed),
+        ("tag", "--run", "tag", typed),
+        ("translate", "--run", "translate", "--beam", "1", "--max-length", "4", "--text", typed),
+        ("neighbors", "--run", "embed", typed),
+        ("analogy", "--run", "embed", "the", typed, "cat"),
+        ("plot", "embed", "--what", "vectors", "--text", f"the cat {typed}", "-o", "p.html"),
+        ("sample", "--run", "lm", "--length", "3", "--prime", typed),
+        ("eval", typed, "--run", "lm"),
+    ):
+        result = seqcli(*args)
+        assert result.code in (0, 1, 2) and "Traceback" not in result.err
+        assert result.code == 0 or result.err.startswith("Error: ")
+        assert len(result.err) < 3000, "nobody reads so much"
+
+
+def test_what_was_typed_is_text() -> None:
+    assert console.typed("é\udcc3\udca9") == "éé" and console.typed("a\udcff") == "a\ufffd"
+    assert console.typed("\ud83d\ude00") == "😀" and console.typed("a\ud800") == "a\ufffd"
