@@ -130,7 +130,7 @@ def _row(run: Run) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     """A value for people and for tables: a fraction with four places, what is not known as nothing."""
     if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.1e}"
+        return console.figure("{:.4f}", value)
     return "" if value is None else str(value)
 
 

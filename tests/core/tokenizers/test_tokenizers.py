@@ -12,6 +12,8 @@ from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import CheckpointError, ConfigError
 
+MIXED = "é한👩a"
+STREAMED = {kind: tokenizers.train(kind, [MIXED], vocab_size=262) for kind in ("char", "byte", "bpe")}
 HARD = [
     "",
     "한국어 문장입니다.",
@@ -102,12 +104,36 @@ def test_a_stream_never_shows_half_of_a_character(kind: str) -> None:
     assert not any("\ufffd" in piece for piece in pieces)
 
 
-def test_a_word_stream_equals_the_whole() -> None:
-    text = 'One, two. "Three," she said. (Four) ' * 12
-    made = tokenizers.train("word", [text])
-    ids = made.encode(text)
+QUOTED = tokenizers.train("word", ['One, two. "Three," she said. (Four)\n $5 ’tis “so”'])
+
+
+@given(
+    ids=st.lists(st.integers(0, QUOTED.vocab_size - 1), max_size=300),
+    repeat=st.integers(1, 4),
+    prime=st.integers(0, 400),
+)
+def test_a_word_stream_equals_the_whole(ids: list[int], repeat: int, prime: int) -> None:
+    """Of any length, with quotes that stay open for as long as they like, and after any prime."""
+    ids = ids * repeat
+    stream = QUOTED.stream_decoder()
+    stream.go_on_after(ids[:prime])
+    pieces = [stream.push(id) for id in ids[prime:]]
+    assert QUOTED.decode(ids[:prime]) + "".join(pieces) + stream.finish() == QUOTED.decode(ids)
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "bpe"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_stream_equals_the_whole(kind: str, data: st.DataObject) -> None:
+    """Whatever the ids are, also bytes that are no text."""
+    made = STREAMED[kind]
+    whole = made.encode(MIXED).tolist()
+    anything = st.lists(st.integers(0, made.vocab_size - 1))
+    part = st.one_of(st.just(whole), st.sampled_from([[id] for id in whole]), anything)
+    ids = [id for chosen in data.draw(st.lists(part, max_size=40)) for id in chosen]
     stream = made.stream_decoder()
-    assert "".join(stream.push(int(id)) for id in ids[:60]) == made.decode(ids[:60])
+    pieces = [stream.push(id) for id in ids]
+    assert "".join(pieces) + stream.finish() == made.decode(ids)
 
 
 def test_bytes_of_a_tokenizer() -> None:

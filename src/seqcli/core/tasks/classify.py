@@ -1,5 +1,6 @@
 """The task `classify`: a label for every text."""
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +75,7 @@ class ClassifyJob:
         )
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.vocab_size = self.tokenizer.vocab_size
+        self.guessing = math.log(len(self.labels))
         self.model = build_classifier(c, self.vocab_size, len(self.labels), c.seed).to(self.device)
         self._frozen = start_from_vectors(self.model.encoding, self.tokenizer, c, say, metadata)
 

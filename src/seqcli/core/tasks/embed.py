@@ -1,5 +1,6 @@
 """The task `embed`: vectors of the words of a text, by skip-gram or CBOW."""
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -54,6 +55,8 @@ class EmbedJob:
         self._ahead = Ahead(self.batches)
         self._valid = batches(valid) if valid is not None else None
         self.model = build_tables(c, self.vocab_size, c.seed).to(self.device)
+        # a sampled score is a choice of two; the full softmax chooses among all words
+        self.guessing = (1 + c.negatives) * math.log(2) if c.negatives else math.log(self.vocab_size)
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.train_tokens = len(data.ids)
         self.valid_tokens = len(valid.ids) if valid is not None else 0

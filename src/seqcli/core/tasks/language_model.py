@@ -47,8 +47,7 @@ class Writer:
         self._decoder = tokenizer.stream_decoder()
         self._stop, self._held, self._left = stop, "", length
         self._eos = EOS if ends else -1
-        for id in prime[-8:]:  # what the first token is written after
-            self._decoder.push(id)
+        self._decoder.go_on_after(prime)
 
     def write(self, id: int) -> str:
         """The text that can be shown after this token; what may begin the stop text is held back."""

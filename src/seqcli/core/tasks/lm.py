@@ -1,5 +1,6 @@
 """The task `lm`: a recurrent language model of a text, or of a list of lines."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -63,6 +64,7 @@ class LMJob:
         self.train_tokens = training.tokens
         self.valid_tokens = self._valid.tokens if self._valid is not None else 0
         self.vocab_size = self.tokenizer.vocab_size
+        self.guessing = math.log(self.vocab_size) if config.loss == "cross-entropy" else None
         if isinstance(self.batches, LineBatches) and self.batches.cut:
             say(f"{self.batches.cut} lines are longer than --window {config.window} tokens and are cut.")
 

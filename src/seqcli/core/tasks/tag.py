@@ -1,5 +1,6 @@
 """The task `tag`: a label for every word of a sentence."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -65,6 +66,7 @@ class TagJob:
         )
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.vocab_size = self.words.vocab_size
+        self.guessing = math.log(len(self.tags))
         sizes = self.words.vocab_size, self.characters.vocab_size, len(self.tags)
         self.model = build_tagger(c, *sizes, c.seed).to(self.device)
         self._frozen = start_from_vectors(self.model.encoding, self.words, c, say, metadata)

@@ -27,6 +27,7 @@ from seqcli.errors import DataError
 
 Say = Callable[[str], None]
 TOKENS_AT_ONCE = 8192
+LONGEST = 100  # characters of a word that may be parted
 UNSEEN = -1  # a tag that training never saw
 
 
@@ -92,7 +93,7 @@ class Tagger:
         return [part for word in self.words.split_keeping_case(text) for part in self._parts(word)]
 
     def _parts(self, word: str) -> list[str]:
-        if self._known(word):
+        if self._known(word) or len(word) > LONGEST:
             return [word]
         for cut in range(len(word) - 1, 0, -1):
             left, right = word[:cut], word[cut:]

@@ -49,6 +49,7 @@ class TranslateJob:
         training, valid = self._encoded(config, pairs, say)
         self.train_tokens = len(training.target.ids)
         self.vocab_size = self.tokenizer.vocab_size
+        self.guessing = math.log(self.vocab_size)
         self.config = c = resolve_pairs(
             config,
             len(training),

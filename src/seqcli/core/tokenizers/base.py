@@ -1,8 +1,9 @@
 """What every tokenizer does, and the special tokens that all of them share."""
 
+import codecs
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -62,39 +63,40 @@ class Tokenizer(ABC):
     def train(cls, blocks: Iterable[str], **options: Any) -> "Tokenizer":
         """A tokenizer of the text in `blocks`, which are read once, in constant memory."""
 
+    @abstractmethod
     def stream_decoder(self) -> "StreamDecoder":
         """Decodes token after token, for showing text while it is made."""
-        return StreamDecoder(self)
 
 
-class StreamDecoder:
-    """Text of a growing list of ids, without ever showing half of a character."""
+class StreamDecoder(ABC):
+    """Text of a growing list of ids: the pieces together are what `decode` makes of them all, however many they are."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._ids: list[int] = []
-        self._shown = ""
-        self._waiting = 0
-
+    @abstractmethod
     def push(self, id: int) -> str:
         """The text that this token adds; it may be empty until its character is whole."""
-        self._ids.append(id)
-        text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") and self._waiting < 3:  # no character has more than four bytes
-            self._waiting += 1
-            return ""
-        self._waiting = 0
-        new = text[len(self._shown) :]
-        if len(self._ids) >= 64:  # a short tail is context enough, and keeps a long text as cheap as a short one
-            self._ids = self._ids[-8:]
-            text = self._tokenizer.decode(self._ids)
-        self._shown = text
-        return new
 
     def finish(self) -> str:
         """Whatever is still held back."""
-        text = self._tokenizer.decode(self._ids)
-        return text[len(self._shown) :]
+        return ""
+
+    def go_on_after(self, ids: Sequence[int]) -> None:
+        """The text of these ids has been written already; what is pushed next goes on from it."""
+        for id in ids:
+            self.push(id)
+
+
+class ByteStream(StreamDecoder):
+    """For tokens that are bytes: never shows half of a character, and U+FFFD for bytes that are none."""
+
+    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
+        self._bytes_of = bytes_of
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, id: int) -> str:
+        return self._decoder.decode(self._bytes_of(id))
+
+    def finish(self) -> str:
+        return self._decoder.decode(b"", final=True)
 
 
 def distinct_words(value: object, what: str) -> list[str]:

@@ -9,12 +9,16 @@ import numpy as np
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from seqcli.core.tokenizers.base import EOS, SPECIALS, Ids, Tokenizer, distinct_words, normalizer
+from seqcli.core.tokenizers.base import EOS, SPECIALS, ByteStream, Ids, Tokenizer, distinct_words, normalizer
 from seqcli.errors import ConfigError
 
 SAMPLE_BLOCKS = 64  # of at most 1 MiB: merges are learnt from so much of the text
 # words with their leading space, numbers, signs, and each line end for itself, so that lines can be cut apart
 SPLIT = Regex(r"\n| ?\p{L}[\p{L}\p{M}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|[^\S\n]+(?=[^\S\n])|[^\S\n]")
+
+# byte-level BPE writes bytes as characters (GPT-2): printable ones of Latin-1 as themselves, the others from 256 on
+PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+BYTE_OF = {chr(b): b for b in PRINTABLE} | {chr(256 + k): b for k, b in enumerate(sorted({*range(256)} - {*PRINTABLE}))}
 
 
 class BPETokenizer(Tokenizer):
@@ -76,6 +80,12 @@ class BPETokenizer(Tokenizer):
     def decode(self, ids: Sequence[int] | Ids) -> str:
         kept = [int(id) for id in ids if id > EOS]
         return str(self.inner.decode(kept, skip_special_tokens=False))
+
+    def stream_decoder(self) -> ByteStream:
+        def bytes_of(id: int) -> bytes:
+            return bytes(BYTE_OF[char] for char in self.inner.id_to_token(id) or "") if id > EOS else b""
+
+        return ByteStream(bytes_of)
 
     def token(self, id: int) -> str:
         return SPECIALS[id] if id <= EOS else str(self.inner.decode([id]))

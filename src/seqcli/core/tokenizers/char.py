@@ -74,14 +74,10 @@ class CharStream(StreamDecoder):
     """Characters stand for themselves: one look-up a token."""
 
     def __init__(self, tokenizer: CharTokenizer) -> None:
-        super().__init__(tokenizer)
         self._texts: list[str] = ["", "\ufffd", "", "", *tokenizer.chars]
 
     def push(self, id: int) -> str:
         return self._texts[id]
-
-    def finish(self) -> str:
-        return ""
 
 
 def code_points(text: str) -> NDArray[np.uint32]:

@@ -15,6 +15,7 @@ from seqcli.core.training.averaging import BestFew, using
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
+from seqcli.core.training.divergence import diverged, follow
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
 from seqcli.core.training.points import add_point, forget_points_after
 from seqcli.core.training.state import State
@@ -112,6 +113,11 @@ class Loop:
         if at.total_steps is not None and at.step >= at.total_steps:
             self.reason = "budget"
         last = self.reason is not None
+        if wrong := diverged(at, self.job.guessing, last=last):
+            raise TrainingError(
+                f"The training has diverged at step {at.step}: {wrong}. Lower --lr (it was {c.lr:g}). "
+                f"{self._last_good()}"
+            )
         if self.budget.due("log_every", at) or last:
             events.append(self._log(now - self._logged_at))
             self._logged_at = now
@@ -149,6 +155,7 @@ class Loop:
         at.tokens += tokens
         at.steps += 1
         at.updates += updated
+        follow(at, value)
         return value, size
 
     def _descend(self, job: GradientJob, rate: float) -> tuple[float, float, int, bool]:

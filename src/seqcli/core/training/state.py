@@ -51,6 +51,8 @@ class Progress:
     tokens: Count = 0
     steps: Count = 0
     updates: Count = 0  # the steps whose gradients did not overflow
+    first_loss: float = 0.0  # the mean of the first steps, and a running mean of the last ones: see divergence.py
+    recent_loss: float = 0.0
 
     def is_beaten_by(self, rank: float, loss: float) -> bool:
         """Whether an evaluation is better than the best so far: of a lower rank, or of the same and a lower loss."""
@@ -71,7 +73,7 @@ class Progress:
         if not self.planned_from:
             return self.step / self.total_steps
         part = (self.step - self.planned_from) / max(1, self.total_steps - self.planned_from)
-        return self.planned_done + (1 - self.planned_done) * part
+        return min(1.0, self.planned_done + (1 - self.planned_done) * part)
 
 
 def progress_of(value: object) -> Progress:
