@@ -123,7 +123,8 @@ def fitting(file: str) -> tuple[str, ...]:
 
 def show_one(figures: dict[str, Any]) -> None:
     """The figures of one run, a line each, with those of every label."""
-    for key, (name, form) in NAMES.items():
+    for key in sorted(NAMES, key=lambda key: key != next(iter(figures))):  # the one to look at first in front
+        name, form = NAMES[key]
         if key in figures:
             name_ = OF_LABELS.get(key, name) if "labels" in figures else name
             print(f"{name_:<24}{form.format(figures[key])}")

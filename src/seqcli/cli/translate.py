@@ -142,7 +142,7 @@ def translate(
 ) -> None:
     """Translate with a trained model: [bold]seqcli translate pairs.tsv[/] or [bold]seqcli translate < lines.txt[/]
 
-    With FILE, BLEU, chrF and TER against its second column go to stderr. On a terminal without FILE there is a prompt;
+    With FILE, BLEU, chrF, TER and exact match against its second column go to stderr. On a terminal without FILE there is a prompt;
     Ctrl-D ends it.
     """
     if file is not None and text:
@@ -255,13 +255,10 @@ def translate_pairs(
         out.show(found)
     seconds = time.perf_counter() - start
     figures = scores(ours, [target for _, target in pairs])
-    console.stderr.print(
-        Text(
-            f"BLEU {figures['bleu']:.2f}  chrF {figures['chrf']:.2f}  TER {figures['ter']:.2f}  "
-            f"exact {figures['exact']:.1%}  {console.count(len(pairs))} sentences, "
-            f"{console.count(len(pairs) / seconds)} a second"
-        )
-    )
+    forms = {"bleu": "BLEU {:.2f}", "chrf": "chrF {:.2f}", "ter": "TER {:.2f}", "exact": "exact {:.1%}"}
+    shown = "  ".join(forms[name].format(value) for name, value in figures.items() if name in forms)
+    speed = f"{console.count(len(pairs))} sentences, {console.count(len(pairs) / seconds)} a second"
+    console.stderr.print(Text(f"{shown}  {speed}"))
     if not out.quiet:
         console.notice(figures["signature"])
 
