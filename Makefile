@@ -1,9 +1,9 @@
-# make demo | test | test-all | lint | format | clean. Each sets up .venv by itself.
+# make demo | test | test-all | test-isa | lint | format | clean. Each sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all test-avx2 test-isa lint format clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt
@@ -22,6 +22,18 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/pytest -m ''
+
+# as on a processor without AVX-512 and bf16 units, and as on one without AVX2, with all threads and with one
+AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2
+OLD := ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default
+
+test-avx2: $(READY)
+	$(AVX2) $(BIN)/pytest
+
+test-isa: test-avx2
+	$(AVX2) OMP_NUM_THREADS=1 $(BIN)/pytest
+	$(OLD) $(BIN)/pytest
+	$(OLD) OMP_NUM_THREADS=1 $(BIN)/pytest
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 
 from seqcli.cli.app import main
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; torch is not loaded yet
 TEXT = "the cat sat on the mat. the dog sat on the log. a cat and a dog met at the gate.\n" * 40
 
 

@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 import seqcli as package
-from seqcli.core.config import Config, option_name
 
 Run = Callable[..., Any]
 
@@ -30,35 +29,6 @@ def process(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
         check=False,
         **options,
     )
-
-
-def test_help_imports_no_torch() -> None:
-    code = (
-        "import sys; sys.argv = ['seqcli', '--help']\n"
-        "from seqcli.cli.app import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = [m for m in ('torch', 'numpy', 'tokenizers', 'safetensors') if m in sys.modules]\n"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "train" in done.stdout
-
-
-@pytest.mark.parametrize("command", ["train", "sample", "eval", "runs", "info", "plot"])
-def test_help(seqcli: Run, command: str) -> None:
-    a, b = seqcli(command, "--help"), seqcli(command, "-h")
-    assert a.code == 0
-    assert a.out == b.out
-
-
-def test_train_has_an_option_for_every_field(seqcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    text = seqcli("train", "--help").out
-    for name in Config.model_fields:
-        if name != "files":
-            assert option_name(name) in text
 
 
 def test_version(seqcli: Run) -> None:
@@ -214,13 +184,3 @@ def test_streaming_comes_as_it_is_made(trained: Path) -> None:
         assert len(child.stdout.read(10)) == 10
         assert time.monotonic() - start < 30  # long before three million characters
         child.kill()
-
-
-def test_completion_script(seqcli: Run) -> None:
-    done = process(
-        "--show-completion",
-        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "SHELL": "/bin/bash"},
-    )
-    assert done.returncode in (0, 2)
-    env = {**os.environ, "_SEQCLI_COMPLETE": "complete_bash", "COMP_WORDS": "seqcli tr", "COMP_CWORD": "1"}
-    assert "train" in process(env=env).stdout

@@ -100,7 +100,7 @@ def test_runs_and_python(seqcli: Run, embedded: Path) -> None:
         (("plot", "--what", "vectors", "--text", "cat dog xyzzy"), 1, "'xyzzy' is not among"),
         (("export", "ghost", "x"), 1, "no run 'ghost'"),
         (("export", "v", "no/x.txt"), 1, "no/x.txt cannot be written"),
-        (("sample", "--run", "v"), 1, "was trained for embed"),
+        (("sample", "--run", "v"), 1, "use seqcli neighbors"),
         (("train", "--resume", "v", "--dim", "7"), 2, "--embedding-dim cannot change"),
     ],
 )

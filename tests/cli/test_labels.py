@@ -164,7 +164,7 @@ def test_wrong_use_of_tagging(seqcli: Run, tagger: Path, conllu: Path) -> None:
     refused(seqcli("train", conllu, "--select", "bleu"), 2, "--select bleu", "accuracy")
     refused(seqcli("train", conllu, "--min-count", 99), 1, "--min-count 99", "empty")
     refused(seqcli("tag", "a", "--format", "xml"), 2, "'xml'")
-    refused(seqcli("sample", "--run", "t"), 1, "trained for tag", "needs a model for lm")
+    refused(seqcli("sample", "--run", "t"), 1, "holds a tagger, not a language model: use seqcli tag")
     refused(seqcli("classify", "a"), 1, "no trained classifier")
 
 
@@ -288,7 +288,7 @@ def test_texts_given_as_words_are_pointed_out(seqcli: Run, labelled: Path) -> No
 
 
 def test_help_lists_the_choices(seqcli: Run) -> None:
-    assert "[rnn | gru | lstm]" in seqcli("train", "--help").out
+    assert "One of rnn, gru, lstm." in seqcli("train", "--help").out
 
 
 # --- pretrained vectors ---------------------------------------------------------------------------------------------

@@ -248,9 +248,13 @@ def test_what_cannot_be_drawn(seqcli: Run, trained: Path) -> None:
     refused(seqcli("plot", "--what", "attention"), 2, "needs a sentence", "--text")
     refused(seqcli("plot", "--text", "a"), 2, "--what attention")
     refused(seqcli("plot", "--what", "gates"), 2, "gates", "attention")
-    refused(seqcli("plot", "small", "--what", "attention", "--text", "a"), 1, "was trained for lm", "translate")
+    refused(
+        seqcli("plot", "small", "--what", "attention", "--text", "a"),
+        1,
+        "holds a language model, not a translation model",
+    )
     refused(seqcli("plot", "smal"), 1, "smal")
-    refused(seqcli("plot", "-o", "no/where/a.svg"), 1, "no/where/a.svg", "No such file")
+    refused(seqcli("plot", "-o", "no/where/a.svg"), 1, "no/where/a.svg", "there is no directory")
     Path("alone.safetensors").write_bytes((trained / "best.safetensors").read_bytes())
     refused(seqcli("plot", "alone.safetensors"), 1, "has no losses in it")
     (trained / "metrics.jsonl").write_text('{"step": 1, "loss": NaN}\n{"step": 2, "val_loss": null}\n')

@@ -1,7 +1,10 @@
 """Training through the one door: events, resuming to the same bits, loading, sampling, measuring."""
 
 import json
+import math
 import os
+import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import torch
 import seqcli
 from seqcli.core import runs
 from seqcli.core.config import Config, build
+from seqcli.core.data import cache
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.training import checkpoint
@@ -118,8 +122,6 @@ def test_metrics_written_after_the_checkpoint_are_forgotten(corpus: Path) -> Non
         if isinstance(event, Stepped) and event.step == 14:
             break
     events.close()  # type: ignore[attr-defined]  # a generator
-    import shutil
-
     shutil.rmtree("runs/killed/checkpoints/step-00000014")  # as if it had been killed, not closed
     metrics = Path("runs/killed/metrics.jsonl")
     metrics.write_text(metrics.read_text().replace("\n", '\n{"step": 5, "lo\n', 1))  # by a crash long ago
@@ -140,12 +142,14 @@ def test_events(corpus: Path) -> None:
     assert read(Path("runs/r/best.safetensors")).metadata["step"] == last.best_step
 
 
-def test_minutes_become_steps_once(corpus: Path) -> None:
+def test_minutes_become_steps(corpus: Path) -> None:
+    """At least once: a machine that is busy now and then may make another plan."""
     events = list(seqcli.train(build({**SMALL, "files": (str(corpus),), "minutes": 0.02}), run="r"))
-    (planned,) = [e for e in events if isinstance(e, Planned)]
+    planned = [e for e in events if isinstance(e, Planned)]
     last = events[-1]
     assert isinstance(last, Finished)
-    assert last.step == planned.total_steps
+    assert planned[0].before is None
+    assert last.step == planned[-1].total_steps
     assert last.seconds < 6
 
 
@@ -249,7 +253,7 @@ def test_finding_runs(trained: Path, corpus: Path) -> None:
         runs.find("smal")
     with pytest.raises(CheckpointError, match="Train one first"):
         runs.find(None, "nowhere")
-    with pytest.raises(CheckpointError, match="needs a model for translate"):
+    with pytest.raises(CheckpointError, match="not a translation model: use seqcli sample"):
         runs.load("small", task="translate")
 
 
@@ -360,3 +364,133 @@ def test_validation_file(corpus: Path, tmp_path: Path) -> None:
     assert any("5 of 115 tokens are unknown" in getattr(e, "text", "") for e in events)
     with pytest.raises(DataError, match="no file"):
         list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2, "valid": "none.txt"})))
+
+
+# --- what a run depends on ------------------------------------------------------------------------------------------
+
+
+def test_a_run_does_not_go_on_with_another_validation_file(corpus: Path, tmp_path: Path) -> None:
+    valid = tmp_path / "valid.txt"
+    valid.write_text("the cat met the dog.\n" * 5)
+    list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2, "valid": str(valid)}), run="r"))
+    list(runs.resume("r", {"steps": 3}))
+    valid.write_text("the dog met the cat.\n" * 5)
+    with pytest.raises(CheckpointError, match=r"text has changed since the run began: .*valid.txt"):
+        list(runs.resume("r", {"steps": 4}))
+
+
+def test_a_run_does_not_go_on_with_pairs_that_changed(tmp_path: Path) -> None:
+    for name in ("source", "target"):
+        (tmp_path / name).write_text("".join(f"{name} {k}\n" for k in range(12)))
+    files = {"source": str(tmp_path / "source"), "target": str(tmp_path / "target")}
+    list(runs.train(build({"hidden": 4, "embedding_dim": 3, "steps": 2, "threads": 1, **files}), run="r"))
+    list(runs.resume("r", {"steps": 3}))
+    (tmp_path / "target").write_text("".join(f"target {k}\n" for k in range(1, 13)))
+    with pytest.raises(CheckpointError, match="text has changed"):
+        list(runs.resume("r", {"steps": 4}))
+
+
+def test_a_text_changed_behind_its_size_and_time_is_noticed(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "YOUNG", -(10**18))  # the digest is remembered, however young the text
+    list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2}), run="r"))
+    times, text = corpus.stat(), corpus.read_text()
+    corpus.write_text(text.replace("cat", "cow"))
+    os.utime(corpus, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (corpus.stat().st_size, corpus.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    with pytest.raises(CheckpointError, match="text has changed"):
+        list(runs.resume("r", {"steps": 3}))
+
+
+@pytest.mark.parametrize("tokens", ["char", "bpe"])
+def test_the_first_resumption_tokenizes_nothing(corpus: Path, tokens: str) -> None:
+    said: list[str] = []
+    how = {"tokens": tokens, "vocab_size": 280 if tokens == "bpe" else None}
+    list(runs.train(build({**SMALL, **how, "files": (str(corpus),), "steps": 2}), run="r", say=said.append))
+    assert any("Tokenizing" in text for text in said)
+    said.clear()
+    list(runs.resume("r", {"steps": 3}, say=said.append))
+    assert not any("Tokenizing" in text or "vocabulary" in text for text in said)
+
+
+def test_bits_of_a_held_out_part_are_those_of_its_own_text(tmp_path: Path) -> None:
+    """The text ends in Korean, three bytes a letter, and that end is what is validated on."""
+    text = "plain words only\n" * 200 + "한국어 문장이다\n" * 60
+    path = tmp_path / "korean.txt"
+    path.write_text(text)
+    events = list(runs.train(build({**SMALL, "files": (str(path),), "steps": 2, "eval_every": 2})))
+    (found,) = [e for e in events if isinstance(e, Evaluated)]
+    end = text[round(len(text) * 0.9) :][1:]  # its first letter is not predicted
+    bits = found.val_loss * len(end) / math.log(2)
+    assert found.figures["bits_per_character"] == pytest.approx(bits / len(end), rel=1e-6)
+    assert found.figures["bits_per_byte"] == pytest.approx(bits / len(end.encode()), rel=1e-6)
+
+
+# --- damaged runs ---------------------------------------------------------------------------------------------------
+
+
+def damage(place: Path, random_: random.Random) -> None:
+    """Spoil a configuration or the metrics of a run, by chance or with intent."""
+    target = place / random_.choice(["config.yaml", "config.yaml", "metrics.jsonl"])
+    data = bytearray(target.read_bytes())
+    how = random_.randrange(6)
+    if how == 0:
+        data = data[: random_.randrange(len(data))]
+    elif how == 1:
+        data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
+    elif how == 2:
+        target.unlink()
+        [target.mkdir, lambda: os.mkfifo(target), lambda: target.symlink_to(target.name), lambda: None][
+            random_.randrange(4)
+        ]()
+        return
+    else:
+        intents: list[bytes] = [b"[" * 100_000, b"seed: 2001-99-99\n", b"a: &a [x]\nb: [*a, *a]\n", b"\0", b"\xff\xfe"]
+        intents += [b'{"step": 1, "val_loss": %s}\n' % v for v in (b"null", b'"x"', b"[1]", b"NaN", b"9" * 5000, b"{}")]
+        intents += [b"files: %s\n" % v for v in (b'["a\\0b"]', b"{a: 1}", b"!!int x", b"3", b"[[" * 2000)]
+        at = random_.randrange(len(data))
+        data = bytearray(random_.choice([data[:at], b""]) + random_.choice(intents) + random_.choice([data[at:], b""]))
+    target.write_bytes(data)
+
+
+def check_damaged(place: Path, count: int, seed: int) -> None:
+    random_ = random.Random(seed)
+    complaints = 0
+    for k in range(count):
+        bad = place.parent / f"bad-{k}"
+        shutil.copytree(place, bad)
+        damage(bad, random_)
+        damaged: list[str] = []
+        found = runs.list_runs(place.parent, damaged)
+        assert place.name in [run.name for run in found]
+        assert len(found) + len(damaged) <= 2
+        for run in found:
+            assert run.step >= 0
+            assert run.val_loss is None or math.isfinite(run.val_loss)
+        assert all(bad.name in text for text in damaged)
+        assert runs.newest(place.parent) in (place, bad)
+        complaints += len(damaged)
+        shutil.rmtree(bad)
+    assert complaints > count / 5
+
+
+def test_a_damaged_run_never_hides_the_others(trained: Path) -> None:
+    check_damaged(trained, 100, seed=1)
+
+
+@pytest.mark.slow
+def test_no_damaged_run_ever_hides_the_others(trained: Path) -> None:
+    check_damaged(trained, 1000, seed=2)
+
+
+def test_a_run_that_goes_away_while_it_is_listed(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [Path("runs/gone/config.yaml"), *glob(self, pattern)])
+    assert [run.name for run in runs.list_runs()] == ["small"]
+    assert runs.newest() == trained
+
+
+def test_the_best_point_is_one_with_a_number(trained: Path) -> None:
+    with (trained / "metrics.jsonl").open("w") as file:
+        for loss in ("null", "2.5", "NaN", '"low"', "-Infinity", "1.5", "1e999", "2.0"):
+            file.write(f'{{"step": 1, "val_loss": {loss}}}\n')
+    assert runs.read_run(trained).val_loss == 1.5

@@ -1,37 +1,66 @@
-"""The command line: one thin command a file; what is slow to import is imported by the commands that need it."""
+"""The command line: what commands there are. One thin file a command, imported when it is called."""
 
-import functools
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from seqcli import __version__
 from seqcli.cli import console
-from seqcli.cli.classify import classify
-from seqcli.cli.evaluate import evaluate
-from seqcli.cli.export import export
-from seqcli.cli.neighbors import analogy, neighbors
-from seqcli.cli.plot import plot
-from seqcli.cli.runs import info, runs
-from seqcli.cli.sample import sample
-from seqcli.cli.tag import tag
-from seqcli.cli.train import train
-from seqcli.cli.translate import translate
+from seqcli.cli.command import NAMES, Entry, Group
+
+COMMANDS = {  # each line of help is the first of the command's own docstring; a test holds them together
+    "train": Entry("train", "train", "Train a model on a file of yours: [bold]seqcli train corpus.txt[/]"),
+    "sample": Entry(
+        "sample", "sample", "Write text with a trained language model: [bold]seqcli sample --prime hello[/]"
+    ),
+    "translate": Entry(
+        "translate",
+        "translate",
+        "Translate with a trained model: [bold]seqcli translate pairs.tsv[/] or [bold]seqcli translate < lines.txt[/]",
+    ),
+    "tag": Entry("tag", "tag", 'Tag every word with a trained tagger: [bold]seqcli tag "Time flies like an arrow"[/]'),
+    "classify": Entry(
+        "classify",
+        "classify",
+        'Label texts with a trained classifier: [bold]seqcli classify "a stirring film" --probabilities[/]',
+    ),
+    "neighbors": Entry(
+        "neighbors",
+        "neighbors",
+        "The words nearest to a word, by the cosine of their vectors: [bold]seqcli neighbors king[/]",
+    ),
+    "analogy": Entry("neighbors", "analogy", "What is to C as B is to A: [bold]seqcli analogy man king woman[/]"),
+    "eval": Entry("evaluate", "evaluate", "Measure a model on a file: [bold]seqcli eval held_out.txt[/]"),
+    "runs": Entry("runs", "runs", "List the runs, newest first."),
+    "info": Entry("runs", "info", "Show what a run is: its model, its data, its figures and its settings."),
+    "plot": Entry(
+        "plot",
+        "plot",
+        "Draw a run's losses, a translation's attention, or word vectors, into a file: "
+        "[bold]seqcli plot -o losses.png[/]",
+    ),
+    "export": Entry(
+        "export",
+        "export",
+        "Write word vectors for other programs: [bold]seqcli export RUN --to word2vec vectors.txt[/]",
+    ),
+}
+
+
+class Seqcli(Group):
+    """The commands."""
+
+    entries = COMMANDS
+
 
 app = typer.Typer(
-    name="seqcli",
-    help="Train recurrent sequence models on your own text; sample, translate, tag, classify with them; measure them.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    name="seqcli", cls=Seqcli, context_settings=NAMES, rich_markup_mode="rich", pretty_exceptions_enable=False
 )
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"seqcli {__version__}")
+        console.write(f"seqcli {__version__}")
         raise typer.Exit
 
 
@@ -47,36 +76,8 @@ def common(
     """
 
 
-def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with its errors mapped inside typer, which would map a closed pipe to a failure."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        with console.errors_mapped():
-            command(*args, **kwargs)
-
-    return run
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train,
-    "sample": sample,
-    "translate": translate,
-    "tag": tag,
-    "classify": classify,
-    "neighbors": neighbors,
-    "analogy": analogy,
-    "eval": evaluate,
-    "runs": runs,
-    "info": info,
-    "plot": plot,
-    "export": export,
-}
-for name, command in COMMANDS.items():
-    app.command(name=name)(_guarded(command))
-
-
 def main() -> None:
     """Run the command line; the entry point of `seqcli` and of `python -m seqcli`."""
     console.use_utf8()
-    app(prog_name="seqcli")
+    with console.errors_mapped():
+        app(prog_name="seqcli")

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
 from seqcli.cli import console
+from seqcli.cli.labels import cut, padded
 from seqcli.cli.lines import answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
 from seqcli.core import runs
@@ -74,16 +76,19 @@ class Printer:
         if self._json:
             console.print_json({"text": text, **(fields(found) if found else {"label": None})})
         elif found is None:
-            print()
+            console.write()
         elif self._probabilities and self._person:
-            wide = max(map(len, found.probabilities))
-            for label, p in found.probabilities.items():
-                line = Text(f"{label:<{wide}}  {p:6.1%}  ", style="bold" if label == found.label else "dim")
-                console.stdout.print(line.append("█" * round(BAR * p), "cyan"))
+            room = console.stdout.width - len("  100.0%  ")
+            labels = [cut(console.shown(label), max(8, room)) for label in found.probabilities]
+            wide = max(map(cell_len, labels))
+            bar = max(0, min(BAR, room - wide))
+            for label, p in zip(labels, found.probabilities.values(), strict=True):
+                line = Text(f"{padded(label, wide)}  {p:6.1%}  ", style="bold" if label == labels[0] else "dim")
+                console.stdout.print(line.append("█" * round(bar * p), "cyan"))
         elif self._probabilities:
-            print("\t".join(f"{label}\t{p:.4f}" for label, p in found.probabilities.items()))
+            console.write("\t".join(f"{label}\t{p:.4f}" for label, p in found.probabilities.items()))
         else:
-            print(found.label)
+            console.write(found.label)
         if found is not None and found.weights is not None and not self._json:
             self._weights(found)
 
@@ -91,14 +96,18 @@ class Printer:
         """The tokens, those that weighed most the brightest; into a pipe as TOKEN TAB WEIGHT."""
         assert found.weights is not None
         if not self._person:
-            print("".join(f"{token}\t{w:.4f}\n" for token, w in zip(found.pieces, found.weights, strict=True)))
+            console.write("".join(f"{token}\t{w:.4f}\n" for token, w in zip(found.pieces, found.weights, strict=True)))
             return
         top = max(found.weights)
         line = Text()
         for token, w in zip(found.pieces, found.weights, strict=True):
             shade = round(60 + 195 * w / top)
             style = f"bold rgb(0,{shade},{shade})" if w > 0.5 * top else f"rgb({shade},{shade},{shade})"
-            line.append(token, style).append(f" {w:.0%} " if w > 0.1 else " ", "dim")
+            part = Text.assemble((console.shown(token), style), (f" {w:.0%}" if w > 0.1 else "", "dim"))
+            if line and line.cell_len + 1 + part.cell_len > console.stdout.width:
+                console.stdout.print(line)
+                line = Text()
+            line.append(" " * bool(line)).append_text(part)
         console.stdout.print(line)
 
     def fail(self, why: str) -> None:
@@ -106,7 +115,7 @@ class Printer:
         self.line += 1
         self.failed = True
         console.fail(f"Line {self.line} of the input {why}; an empty line stands for it.")
-        console.print_json({"text": None, "label": None}) if self._json else print()
+        console.print_json({"text": None, "label": None}) if self._json else console.write()
 
 
 def fields(found: "Classified") -> dict[str, object]:

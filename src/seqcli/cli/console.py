@@ -1,21 +1,55 @@
-"""Where words go: results to stdout, everything else to stderr; and errors as one red line with an exit code."""
+"""Where words go: results to stdout, everything else to stderr; and errors as one red line with an exit code.
+
+Labels, words, names of files and runs, sampled text and settings of a model come from others. A terminal obeys escape
+sequences in them, and rich obeys [markup]; so nothing is printed but through this file. `write` is for results, which
+reach a pipe or a file as they are; `stderr`, `stdout`, `notice`, `warn` and `fail` print for people.
+"""
 
 import io
-import json
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
-from rich.console import Console
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
+from seqcli.core import strict_json
 from seqcli.errors import SeqcliError
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False)
+# What steers a terminal: C0 but line end and tab, DEL, C1. What makes text read as something else: the embeddings,
+# overrides and isolates of right-to-left text (its marks are harmless). And lone surrogates, which are no characters.
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escaped(char: str) -> str:
+    """A character by its number, as Python and JSON write it: \\u001b."""
+    return f"\\u{ord(char):04x}"
+
+
+def shown(text: str) -> str:
+    """Text of others as a terminal may have it: what would steer it stands there by its number."""
+    return STEERING.sub(lambda found: escaped(found[0]), text)
+
+
+class PlainConsole(Console):
+    """A rich console that takes text as it is: no markup in it, no :emoji:, and nothing that steers the terminal."""
+
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich renders it; styles and movements are not text, and stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(shown(segment.text), segment.style)
+
+
+stderr = PlainConsole(stderr=True, soft_wrap=True)
+stdout = PlainConsole()
 
 
 def use_utf8() -> None:
@@ -49,9 +83,14 @@ def fail(text: str) -> None:
         stderr.print(Text.assemble(("Error: ", "bold red"), line))
 
 
+def write(text: str = "", end: str = "\n") -> None:
+    """A result, on stdout: as it is into a pipe or a file, harmless on a terminal."""
+    sys.stdout.write((shown(text) if stdout_is_terminal() else text) + end)
+
+
 def print_json(value: Any) -> None:
-    """One JSON object, on stdout."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    """One JSON object, on stdout. What would steer a terminal is escaped, which is the same JSON, in a pipe too."""
+    print(shown(strict_json.dumps(value)), flush=True)
 
 
 def on_terminal() -> bool:
@@ -68,7 +107,7 @@ def errors_mapped() -> Iterator[None]:
     except SeqcliError as error:
         fail(str(error))
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         stderr.print()
         sys.exit(130)
     except BrokenPipeError:

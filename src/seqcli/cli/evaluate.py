@@ -1,6 +1,5 @@
 """seqcli eval: figures of a model on a file."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from seqcli.cli import console
+from seqcli.cli.command import run_names
 from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
+from seqcli.errors import ConfigError
 
 NAMES = {
     "spearman": ("Spearman's correlation", "{:.4f}"),
@@ -44,6 +45,7 @@ NAMES = {
 }
 
 OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # what these are for taggers and classifiers
+BEAM = 5  # the width where none is given
 MOST = 12  # confusions that are shown
 
 
@@ -58,12 +60,17 @@ def evaluate(
             "--run",
             help="A run's name, its directory, or a .safetensors file; several to compare.",
             show_default="the newest run for such a file",
+            metavar="RUN",
+            autocompletion=run_names,
         ),
     ] = None,
     skip_bad_lines: Annotated[
         bool, typer.Option("--skip-bad-lines", help="Pass over lines that are not as they should be, and count them.")
     ] = False,
-    beam: Annotated[int, typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.")] = 5,
+    beam: Annotated[
+        int | None,
+        typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.", show_default=str(BEAM)),
+    ] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -85,9 +92,7 @@ def evaluate(
             say(f"Run {path.name}:")
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
         label = str(name) if name else path.name
-        options: dict[str, Any] = {"beam": beam} if model.config.task == "translate" else {}
-        if model.config.task in ("translate", "classify"):
-            options["skip_bad_lines"] = skip_bad_lines
+        options = options_for(str(model.config.task), label, beam, skip_bad_lines)
         found[label] = model.evaluate(file, say=say, **options)
         if model.config.loss == "mse":
             say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
@@ -102,18 +107,29 @@ def evaluate(
         compare(found)
 
 
+def options_for(task: str, run: str, beam: int | None, skip_bad_lines: bool) -> dict[str, Any]:
+    """What a model of this task is to be measured with. Raises ConfigError for an option that would change nothing."""
+    if beam is not None and task != "translate":
+        raise ConfigError(f"--beam is for translation models, and {run} was trained for {task}: leave it out.")
+    if skip_bad_lines and task not in ("translate", "classify"):
+        raise ConfigError(
+            f"--skip-bad-lines is for pairs and labelled texts, and {run} was trained for {task}: leave it out."
+        )
+    if task == "translate":
+        return {"beam": beam or BEAM, "skip_bad_lines": skip_bad_lines}
+    return {"skip_bad_lines": skip_bad_lines} if task == "classify" else {}
+
+
 def fitting(file: str) -> tuple[str, ...]:
     """The tasks whose models such a file is for: by its ending, and a table by the shape of its first lines."""
+    from seqcli.core.data.labelled import is_number
+
     path = Path(file)
     if path.suffix.lower() == ".conllu":
         return ("tag",)
     if path.suffix.lower() not in (".tsv", ".csv"):
         return ("lm",)
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            head = [line.rstrip("\n") for line in islice(lines, 200)]
-    except OSError:
-        head = []  # what is wrong with it is said where it is read
+    head = head_of(path)
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     if any(len(cells) == 3 and is_number(cells[2]) for cells in (line.split(separator) for line in head)):
         return ("embed",)  # two words and how like they are; such files begin with comments
@@ -121,31 +137,47 @@ def fitting(file: str) -> tuple[str, ...]:
     return ("tag",) if sentences else ("translate", "classify")
 
 
+def head_of(path: Path) -> list[str]:
+    """The first lines of a file; none of what cannot be read, since what is wrong is said where it is read whole."""
+    if not path.is_file():
+        return []  # a pipe, too: opening one may wait for ever
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 18).split("\n")[:200]
+    except OSError:
+        return []
+
+
 def show_one(figures: dict[str, Any]) -> None:
     """The figures of one run, a line each, with those of every label."""
-    for key in sorted(NAMES, key=lambda key: key != next(iter(figures))):  # the one to look at first in front
+    for key in in_order(figures):
         name, form = NAMES[key]
-        if key in figures:
-            name_ = OF_LABELS.get(key, name) if "labels" in figures else name
-            print(f"{name_:<24}{form.format(figures[key])}")
+        name = OF_LABELS.get(key, name) if "labels" in figures else name
+        console.write(f"{name:<24}{form.format(figures[key])}")
     if "labels" in figures:
         show_labels(figures["labels"], figures["confusions"])
 
 
+def in_order(*runs: dict[str, Any]) -> list[str]:
+    """The names of the figures that runs have, the one to look at, which is a run's first, in front."""
+    known = [key for key in NAMES if any(key in figures for figures in runs)]
+    return sorted(known, key=lambda key: key != next(iter(runs[0])))
+
+
 def compare(found: dict[str, dict[str, Any]]) -> None:
     """The figures of several runs side by side: a table for people, TAB separated into a pipe."""
-    shown = [key for key in NAMES if any(key in figures for figures in found.values())]
+    known = [key for key in NAMES if any(key in figures for figures in found.values())]
     if not console.stdout_is_terminal():
-        print("\t".join(["run", *shown]))
+        console.write("\t".join(["run", *known]))
         for label, figures in found.items():
-            print("\t".join([label, *(str(figures.get(key, "")) for key in shown)]))
+            console.write("\t".join([label, *(str(figures.get(key, "")) for key in known)]))
         return
     of_labels = any("labels" in figures for figures in found.values())
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", style="dim")
     for label in found:
-        table.add_column(Text(label), justify="right", overflow="fold")
-    for key in shown:
+        table.add_column(console.shown(label), justify="right", overflow="fold")
+    for key in in_order(*found.values()):
         if key != "signature":
             name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
             table.add_row(name, *(NAMES[key][1].format(f[key]) if key in f else "-" for f in found.values()))
@@ -157,12 +189,15 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
 def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, int]]) -> None:
     """Figures of every label, and the most frequent mistakes: a table for people, TAB separated into a pipe."""
     if not console.stdout_is_terminal():
-        print("\nlabel\tprecision\trecall\tf1\tcount")
+        console.write("\nlabel\tprecision\trecall\tf1\tcount")
         for row in labels:
-            print(f"{row['label']}\t{row['precision']:.4f}\t{row['recall']:.4f}\t{row['f1']:.4f}\t{row['count']}")
-        print("\nright\tgiven\tcount")
+            console.write(
+                f"{row['label']}\t{row['precision']:.4f}\t{row['recall']:.4f}\t{row['f1']:.4f}\t{row['count']}"
+            )
+        if confusions:
+            console.write("\nright\tgiven\tcount")
         for right, given, count in confusions[:MOST]:
-            print(f"{right}\t{given}\t{count}")
+            console.write(f"{right}\t{given}\t{count}")
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("label")
@@ -170,7 +205,7 @@ def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, i
         table.add_column(name, justify="right")
     for row in labels:
         shares = (f"{row[key]:.1%}" for key in ("precision", "recall", "f1"))
-        table.add_row(Text(row["label"]), *shares, console.count(row["count"]))
+        table.add_row(console.shown(row["label"]), *shares, console.count(row["count"]))
     console.stdout.print()
     console.stdout.print(table)
     if confusions:
@@ -179,15 +214,6 @@ def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, i
         worst.add_column("taken for")
         worst.add_column("times", justify="right")
         for right, given, count in confusions[:MOST]:
-            worst.add_row(Text(right), Text(given), console.count(count))
+            worst.add_row(console.shown(right), console.shown(given), console.count(count))
         console.stdout.print()
         console.stdout.print(worst)
-
-
-def is_number(text: str) -> bool:
-    """Whether this is a number as programs write it."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Json, RunsDir
+from seqcli.cli.command import run_names
+from seqcli.cli.options import A_RUN, Json, RunsDir
 from seqcli.core import runs
+from seqcli.core.files import check_target, is_own_output
 
 
 class To(str, Enum):
@@ -20,7 +22,7 @@ class To(str, Enum):
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, its directory, or a .safetensors file.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=A_RUN, autocompletion=run_names)],
     output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
     to: Annotated[
         To, typer.Option("--to", help="word2vec and glove are text, the latter without a first line of sizes.")
@@ -32,10 +34,11 @@ def export(
 
     gensim and many others read these files, and so does --vectors of seqcli train.
     """
+    check_target(output)
     model = runs.load(run, runs_dir=runs_dir, device="cpu", task="embed")
     model.save(output, to.value)
     if json:
         words, width = model.matrix.shape
         console.print_json({"path": str(output), "form": to.value, "words": words, "width": width})
-    else:
-        print(output)
+    elif not is_own_output(output):
+        console.write(str(output))

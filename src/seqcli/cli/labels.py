@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
+from seqcli.cli.console import escaped
+
 SIGNS = {"\n": "⏎", "\t": "⇥", "\r": "␍"}
 JOINER = "\u200d"
 ELLIPSIS = "…"
@@ -36,7 +38,7 @@ def _sign(char: str) -> str:
     if category == "Zs":
         return "␣"
     if category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and char != JOINER:
-        return f"\\u{ord(char):04x}"
+        return escaped(char)
     return char
 
 

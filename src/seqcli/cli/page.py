@@ -4,9 +4,13 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from rich.cells import cell_len
+
 from seqcli.cli.labels import visible
+from seqcli.cli.placing import place
 
 Points = Sequence[tuple[int, float]]
+LETTER, LINE = 7.0, 14.0  # what a letter and a line take up in a picture's 12-pixel font, about
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1d2330; --faint: #667085; --line: #d5dae3;
@@ -100,8 +104,8 @@ def loss_page(title: str, label: str, train: Points, valid: Points) -> str:
 def _chart(label: str, train: Points, valid: Points, best: tuple[int, float] | None) -> str:
     width, height, left, top, bottom = 720, 400, 56, 24, 40
     every = [*train, *valid]
-    x0, x1 = _span([step for step, _ in every])
-    y0, y1 = _span([loss for _, loss in every])
+    steps, losses = _axis([step for step, _ in every]), _axis([loss for _, loss in every])
+    (x0, *_, x1), (y0, *_, y1) = steps, losses
 
     def x(step: float) -> float:
         return round(left + (step - x0) / (x1 - x0) * (width - left - 12), 1)
@@ -110,10 +114,10 @@ def _chart(label: str, train: Points, valid: Points, best: tuple[int, float] | N
         return round(height - bottom - (loss - y0) / (y1 - y0) * (height - bottom - top), 1)
 
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)} over steps">']
-    for tick in _ticks(y0, y1):
+    for tick in losses:
         parts.append(f'<path class="grid" d="M{left} {y(tick)}H{width - 12}"/>')
         parts.append(f'<text x="{left - 8}" y="{y(tick) + 4}" text-anchor="end">{tick:g}</text>')
-    for tick in _ticks(x0, x1):
+    for tick in steps:
         parts.append(f'<text x="{x(tick)}" y="{height - bottom + 20}" text-anchor="middle">{tick:,.10g}</text>')
     parts.append(f'<text x="{left}" y="14">{escape(label)}</text>')
     parts.append(f'<text x="{width - 12}" y="{height - 4}" text-anchor="end">step</text>')
@@ -131,23 +135,31 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from low to high."""
-    raw = (high - low) / 5
+def _axis(values: Sequence[float]) -> list[float]:
+    """Five to eight round numbers; all values lie between the first and the last of them."""
+    low, high = _span(values)
+    raw = (high - low) / 7
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= raw * 0.999)
-    return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [round(k * step, 10) for k in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
 def plane_page(title: str, words: Sequence[str], points: Sequence[tuple[float, float]]) -> str:
     """Words at their points in the plane."""
     width, height, edge = 900, 700, 40
     (x0, x1), (y0, y1) = (_span([point[axis] for point in points]) for axis in (0, 1))
+    names = [visible(word) for word in words]
+    at = [
+        (edge + (x - x0) / (x1 - x0) * (width - 2 * edge), edge + (y - y0) / (y1 - y0) * (height - 2 * edge))
+        for x, y in points
+    ]
+    places = place(at, [(cell_len(name) * LETTER, LINE) for name in names], (width, height))
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="words in two dimensions">']
-    for word, (x, y) in zip(words, points, strict=True):
-        at_x = round(edge + (x - x0) / (x1 - x0) * (width - 3 * edge), 1)  # room for the last word on the right
-        at_y = round(height - edge - (y - y0) / (y1 - y0) * (height - 2 * edge), 1)
-        parts.append(f'<circle class="dot" cx="{at_x}" cy="{at_y}" r="2.5"/>')
-        parts.append(f'<text x="{at_x + 5}" y="{at_y - 3}">{escape(visible(word))}</text>')
+    for name, (x, y), there in zip(names, at, places, strict=True):
+        middle, base = x + there.x, height - y - there.y
+        if there.far:
+            parts.append(f'<path class="grid" d="M{x:.1f} {height - y:.1f}L{middle:.1f} {base:.1f}"/>')
+        parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{height - y:.1f}" r="2.5"/>')
+        parts.append(f'<text x="{middle:.1f}" y="{base + 4:.1f}" text-anchor="middle">{escape(name)}</text>')
     note = "<p>Along the first two principal components of the unit vectors.</p>"
     return _page(title, LOSS_STYLE.replace("46rem", "60rem"), "\n".join([*parts, "</svg>", note]))

@@ -1,5 +1,6 @@
 """Pictures in files, from plain values: .html is written here, .png and .svg by matplotlib, which is optional."""
 
+import io
 import logging
 import math
 import warnings
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from seqcli.cli.console import warn
 from seqcli.cli.labels import cut, one_line, visible
 from seqcli.cli.page import attention_page, loss_page, plane_page
+from seqcli.cli.placing import place
+from seqcli.core.files import write_whole
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:  # imported when a picture is drawn; it takes half a second
@@ -97,7 +100,7 @@ def draw(picture: Losses | Attention | Plane, path: Path, title: str) -> None:
             page = plane_page(title, picture.words, picture.points)
         else:
             page = attention_page(title, picture.source, picture.target, picture.weights)
-        path.write_text(page, encoding="utf-8")
+        write_whole(path, page.encode("utf-8", "replace"))
     elif isinstance(picture, Losses):
         _save(path, title, size=(7.2, 4.4), plot=lambda axes: _losses(axes, picture))
     elif isinstance(picture, Plane):
@@ -129,9 +132,9 @@ def _save(path: Path, title: str, *, size: tuple[float, float], plot: Callable[[
         warnings.simplefilter("always")
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
-        plot(axes)
         heading = cut(title, int(size[0] * LETTERS_PER_INCH))
         figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        plot(axes)
         _write(figure, path)
     missing = any("missing from" in str(warning.message) for warning in caught)
     if missing and path.suffix.lower() == ".png":
@@ -142,10 +145,12 @@ def _save(path: Path, title: str, *, size: tuple[float, float], plot: Callable[[
 
 
 def _write(figure: "Figure", path: Path) -> None:
+    drawn = io.BytesIO()
     if path.suffix.lower() == ".svg":
-        figure.savefig(path, format="svg", metadata={"Date": None})
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
     else:
-        figure.savefig(path, format="png", dpi=DPI)
+        figure.savefig(drawn, format="png", dpi=DPI)
+    write_whole(path, drawn.getvalue())
 
 
 def _fonts() -> list[str]:
@@ -174,13 +179,27 @@ def _losses(axes: "Axes", picture: Losses) -> None:
 
 
 def _plane(axes: "Axes", picture: Plane) -> None:
+    from matplotlib.text import Text
+
     axes.plot(*zip(*picture.points, strict=True), "o", color=TRAIN, markersize=3)
-    for word, point in zip(picture.words, picture.points, strict=True):
-        axes.annotate(visible(word), point, xytext=(3, 2), textcoords="offset points", fontsize=9)
     axes.set_xlabel("first principal component")
     axes.set_ylabel("second")
     axes.grid(alpha=0.25)
     axes.margins(0.08)
+    style: Any = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
+    line = {"arrowstyle": "-", "color": TRAIN, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1}
+    names: list[Any] = [  # matplotlib says that they may have no line, which they have
+        axes.annotate(visible(word), point, (0, 0), in_layout=False, arrowprops=dict(line), **style)
+        for word, point in zip(picture.words, picture.points, strict=True)
+    ]
+    figure: Any = axes.figure
+    figure.draw_without_rendering()  # only then it is known how large things are
+    frame, inch = axes.get_window_extent(), 72 / figure.dpi
+    points = (axes.transData.transform(picture.points) - frame.p0) * inch
+    sizes = [(box.width * inch, box.height * inch) for box in map(Text.get_window_extent, names)]
+    for name, there in zip(names, place(points, sizes, (frame.width * inch, frame.height * inch)), strict=True):
+        name.set_position((there.x, there.y))
+        name.arrow_patch.set_visible(there.far)
 
 
 def _size(picture: Attention) -> tuple[float, float]:

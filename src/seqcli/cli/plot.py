@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, RunsDir, Threads
+from seqcli.cli.command import run_names
+from seqcli.cli.options import A_RUN, Device, Json, RunsDir, Threads
 from seqcli.cli.pictures import Attention, Losses, Plane, check_suffix, draw
 from seqcli.core import runs
+from seqcli.core.files import check_target
 from seqcli.core.runs import BEST
 from seqcli.errors import CheckpointError, ConfigError
 
@@ -32,7 +34,10 @@ def plot(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run's name, its directory, or a .safetensors file.", show_default="the newest run"
+            metavar="[RUN]",
+            help=A_RUN,
+            show_default="the newest run",
+            autocompletion=run_names,
         ),
     ] = None,
     what: Annotated[
@@ -65,6 +70,7 @@ def plot(
     """
     if output is not None:
         check_suffix(output)
+        check_target(output)
     text = console.typed(text) if text is not None else None
     if what is What.loss and text is not None:
         raise ConfigError("--text is the sentence for --what attention; a picture of the losses has none.")
@@ -88,7 +94,7 @@ def plot(
     if json:
         console.print_json({"run": str(path), "what": what.value, "path": str(output)})
     else:
-        print(output)
+        console.write(str(output))
 
 
 def losses_of(path: Path) -> Losses:

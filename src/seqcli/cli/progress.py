@@ -17,7 +17,10 @@ from rich.text import Text
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
+from seqcli.core.runs import read_run
 
+HEADING = len("  model  ")  # of a line of the description
+CARET_C = 3  # columns that stay free: the terminal writes ^C there, and would begin a line with it
 TRY = {  # what to type after a training
     "lm": "sample",
     "translate": "translate",
@@ -58,6 +61,17 @@ class Drawer:
         draw = getattr(self, "on_" + type(event).__name__.lower(), None)
         if draw is not None:
             draw(event)
+
+    def best(self, event: Finished) -> str:
+        """The figure of the evaluation that the model was chosen by."""
+        if event.val_loss is None:
+            return "no validation"
+        if self.select == "loss":
+            return f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
+        points = [point for point in read_run(self.run_dir).points if point["step"] == event.best_step]
+        values = [point[self.select] for point in points if self.select in point]  # two of them with --average
+        value = " " + FIGURES[self.select].format(max(values)) if values else ""
+        return f"best {self.select}{value} at step {event.best_step}"
 
     @property
     def named(self) -> str:
@@ -114,7 +128,7 @@ class PlainDrawer(Drawer):
         stderr.print(Text(tested(event)))
 
     def on_finished(self, event: Finished) -> None:
-        stderr.print(Text("\n".join(summary(event, self.named, self.task, self.select))))
+        stderr.print(Text("\n".join(summary(event, self.named, self.task, self.best(event)))))
 
 
 class LiveDrawer(Drawer):
@@ -131,8 +145,12 @@ class LiveDrawer(Drawer):
     def on_started(self, event: Started) -> None:
         title, *lines = description(event)
         stderr.print(Text(title, style="bold"))
+        table = Table.grid()
+        table.add_column(no_wrap=True)
+        table.add_column()  # which goes on below itself where it is long
         for line in lines:
-            stderr.print(Text(line, style="dim"))
+            table.add_row(line[:HEADING], line[HEADING:], style="dim")
+        stderr.print(table, soft_wrap=False)
         self._total = event.total_steps
         self._live = Live(self._figures(), console=stderr, refresh_per_second=8, transient=True)
         self._live.start()
@@ -154,7 +172,7 @@ class LiveDrawer(Drawer):
 
     def on_evaluated(self, event: Evaluated) -> None:
         self._val = event.val_loss
-        stderr.print(Text(evaluated(event), style="green" if event.best else "yellow"))
+        stderr.print(Text(evaluated(event), style="green" if event.best else "yellow"), soft_wrap=False)
 
     def on_previewed(self, event: Previewed) -> None:
         stderr.print(
@@ -163,16 +181,17 @@ class LiveDrawer(Drawer):
                 border_style="dim",
                 title=f"sample at step {event.step}",
                 title_align="left",
-            )
+            ),
+            soft_wrap=False,
         )
 
     def on_tested(self, event: Tested) -> None:
-        stderr.print(Text(tested(event)))
+        stderr.print(Text(tested(event)), soft_wrap=False)
 
     def on_finished(self, event: Finished) -> None:
         self.stop()
-        first, *rest = summary(event, self.named, self.task, self.select)
-        stderr.print(Text(first, style="bold"))
+        first, *rest = summary(event, self.named, self.task, self.best(event))
+        stderr.print(Text(first, style="bold"), soft_wrap=False)
         for line in rest:
             stderr.print(Text(line))
 
@@ -197,17 +216,19 @@ class LiveDrawer(Drawer):
         if last is None:
             return Group(head, Text("measuring ...", style="dim"))
         parts = [
-            ("epoch", f"{last.epoch:.2f}"),
             ("loss", f"{last.loss:.3f}"),
             ("val", f"{self._val:.3f}" if self._val is not None else "-"),
+            ("epoch", f"{last.epoch:.2f}"),
+            ("tokens/s", count(last.tokens_per_s)),
             ("lr", f"{last.lr:.1e}"),
             ("grad", f"{last.grad_norm:.2f}"),
-            ("tokens/s", count(last.tokens_per_s)),
         ]
-        line = Text()
+        line = Text(no_wrap=True)
         for name, value in parts:
-            line.append(f"{name} ", style="dim").append(f"{value}   ")
-        line.no_wrap, line.overflow = True, "ellipsis"
+            part = Text.assemble(" " * 3 * bool(line), (f"{name} ", "dim"), value)
+            if line.cell_len + part.cell_len > stderr.width - CARET_C:
+                break
+            line.append_text(part)
         return Group(head, line)
 
 
@@ -259,30 +280,24 @@ def _embed_description(event: Started) -> list[str]:
 
 def planned(event: Planned) -> str:
     """How many steps the minutes became."""
-    return f"{event.total_steps} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step."
+    fit = f"{count(event.total_steps)} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step"
+    return f"{fit}; they were {count(event.before)}: the speed has changed." if event.before else f"{fit}."
 
 
-SHARES = dict.fromkeys(("accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")
+FIGURES = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}"}
+FIGURES |= dict.fromkeys(("exact", "accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")
 
 
 def evaluated(event: Evaluated) -> str:
     """One evaluation as a line."""
-    forms = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}", "exact": "{:.2%}", **SHARES}
     more = "".join(
-        f"  {name} {form.format(event.figures[name])}" for name, form in forms.items() if name in event.figures
+        f"  {name} {form.format(event.figures[name])}" for name, form in FIGURES.items() if name in event.figures
     )
     return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
 
 
-def summary(event: Finished, named: str, task: str, select: str) -> list[str]:
+def summary(event: Finished, named: str, task: str, best: str) -> list[str]:
     """How it ended and what to type next."""
-    best = (
-        f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
-        if event.val_loss is not None and select == "loss"
-        else f"best {select} at step {event.best_step}"
-        if event.val_loss is not None
-        else "no validation"
-    )
     why = " (no better for long: patience)" if event.reason == "patience" else ""
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",
@@ -295,5 +310,6 @@ def summary(event: Finished, named: str, task: str, select: str) -> list[str]:
 def tested(event: Tested) -> str:
     """The figures on the test file as a line."""
     plain = {k: v for k, v in event.figures.items() if isinstance(v, (int, float, str))}
-    shown = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items())
+    forms = {name: FIGURES.get(name, "{:.4g}" if isinstance(value, float) else "{}") for name, value in plain.items()}
+    shown = (f"{name} {forms[name].format(value)}" for name, value in plain.items())
     return f"{event.file}: {'  '.join(shown)}"

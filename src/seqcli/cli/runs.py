@@ -5,52 +5,64 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.table import Table
+from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.options import Json, RunsDir
+from seqcli.cli.command import run_names
+from seqcli.cli.options import A_RUN, Json, RunsDir
 from seqcli.core import runs as store
-from seqcli.core.config import Config, panel_of, tasks_of
+from seqcli.core.config import FIELDS, panel_of, tasks_of
 from seqcli.core.runs import BEST, Run
 
 
 def runs(runs_dir: RunsDir = "runs", json: Json = False) -> None:
     """List the runs, newest first."""
-    found = store.list_runs(runs_dir)
+    damaged: list[str] = []
+    found = store.list_runs(runs_dir, damaged)
+    for complaint in damaged:
+        console.warn(f"{complaint} This run is passed over.")
     if json:
         for run in found:
             console.print_json(_row(run))
-        return
-    if not found:
+    elif not found:
         console.notice(f"There are no runs in {runs_dir}/ yet. Train one: seqcli train FILE")
-        return
-    if not console.stdout_is_terminal():
-        print("\t".join(_row(found[0])))
-        for run in found:
-            print("\t".join(str(value) for value in _row(run).values()))
-        return
+    elif not console.stdout_is_terminal():
+        rows = [_row(run) for run in found]
+        for values in (list(rows[0]), *(row.values() for row in rows)):
+            console.write("\t".join(map(_shown, values)))
+    else:
+        console.stdout.print(_table(found, console.stdout.width))
+
+
+def _table(found: list[Run], width: int) -> Table:
+    """The runs, a line each: where it is narrow, without what matters least."""
+    columns = {key: [_shown(_row(run)[key]) or "-" for run in found] for key in ("run", "task", "model", "step")}
+    columns["val_loss"] = [_shown(run.val_loss) or "-" for run in found]
+    columns["when"] = [_ago(run.finished_at) for run in found]
+    wide = {name: max(map(cell_len, (name, *cells))) + 2 for name, cells in columns.items()}
+    for name in ("when", "task", "model", "step"):
+        if sum(wide[kept] for kept in columns) > width:
+            del columns[name]
     table = Table(box=None, header_style="dim")
-    for name, right in (
-        ("run", False),
-        ("task", False),
-        ("model", False),
-        ("step", True),
-        ("val_loss", True),
-        ("when", True),
-    ):
-        table.add_column(name, justify="right" if right else "left")
-    for run in found:
-        row = _row(run)
-        loss = f"{row['val_loss']:.4f}" if row["val_loss"] is not None else "-"
-        table.add_row(run.name, row["task"], row["model"], str(run.step), loss, _ago(run.finished_at))
-    console.stdout.print(table)
+    wide["run"] = max(4, width - sum(wide[name] for name in columns if name != "run"))  # a long name is cut
+    for name in columns:
+        number = name in ("step", "val_loss", "when")
+        table.add_column(name, justify="right" if number else "left", no_wrap=True, max_width=wide[name] - 2)
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*map(Text, cells))
+    return table
 
 
 def info(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", help="A run's name, its directory, or a .safetensors file.", show_default="the newest run"
+            metavar="[RUN]",
+            help=A_RUN,
+            show_default="the newest run",
+            autocompletion=run_names,
         ),
     ] = None,
     runs_dir: RunsDir = "runs",
@@ -74,7 +86,7 @@ def info(
             "config": stored.metadata.get("config"),
         }
     else:
-        about["config"] = store.read_run(path).config.model_dump()
+        about["config"] = store.read_run(path).config.as_dict()
     if json:
         console.print_json(about)
         return
@@ -83,20 +95,20 @@ def info(
     if figures:
         about.pop("val_loss", None)  # it is among them
     for key, value in about.items():
-        print(f"{key:<20}{value:,}" if isinstance(value, int) else f"{key:<20}{value}")
+        console.write(f"{key:<20}{value:,}" if isinstance(value, int) else f"{key:<20}{_shown(value)}")
     for key, value in figures.items():
         name = "val_loss" if key == "loss" else "val_tokens" if key == "tokens" else key
-        print(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{value:.4f}")
+        console.write(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{_shown(value)}")
     task = str(about.get("task"))
     panel = None
-    for name, field in Config.model_fields.items():
+    for name, field in FIELDS.items():
         value = config.get(name)
         if value in (None, [], ()) or task not in tasks_of(field):
             continue
         if panel != panel_of(field):
             panel = panel_of(field)
-            print(f"\n{panel}")
-        print(f"  {name:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
+            console.write(f"\n{panel}")
+        console.write(f"  {name:<26}{' '.join(value) if isinstance(value, (list, tuple)) else value}")
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -106,10 +118,17 @@ def _row(run: Run) -> dict[str, Any]:
         "task": c.task or "lm",
         "model": f"{c.objective} {c.embedding_dim}" if c.task == "embed" else f"{c.cell} {c.layers} x {c.hidden}",
         "step": run.step,
-        "val_loss": run.best["val_loss"] if run.best else None,
+        "val_loss": run.val_loss,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.finished_at)),
         "path": str(Path(run.path)),
     }
+
+
+def _shown(value: Any) -> str:
+    """A value for people and for tables: a fraction with four places, what is not known as nothing."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.1e}"
+    return "" if value is None else str(value)
 
 
 def _ago(then: float) -> str:

@@ -68,16 +68,16 @@ def sample(
         "seed": seed,
     }
     if num_samples == 1 and not json:
-        sys.stdout.write(prime)
+        console.write(prime, end="")
         for _, piece, _ended in model.stream(prime, **options):
-            sys.stdout.write(piece)
+            console.write(piece, end="")
             sys.stdout.flush()
-        sys.stdout.write("\n")
+        console.write()
         return
     for k, made in enumerate(model.samples(prime, num_samples=num_samples, **options)):
         if json:
             console.print_json(asdict(made))
         else:
             if k and "\n" in made.text:
-                print("-" * 20)
-            print(prime + made.text)
+                console.write("-" * 20)
+            console.write(prime + made.text)

@@ -81,23 +81,24 @@ class Printer:
             for row in in_columns(tagged, console.stdout.width):
                 console.stdout.print(row)
         elif self._format == "conllu":
-            print(conllu(text, tagged, self._column, self.line))
+            console.write(conllu(text, tagged, self._column, self.line))
         else:
-            print("".join(f"{word}\t{tag}\n" for word, tag in zip(tagged.words, tagged.tags, strict=True)))
+            console.write("".join(f"{word}\t{tag}\n" for word, tag in zip(tagged.words, tagged.tags, strict=True)))
 
     def fail(self, why: str) -> None:
         """The next line could not be tagged: an empty sentence stands for it."""
         self.line += 1
         self.failed = True
         console.fail(f"Line {self.line} of the input {why}; an empty sentence stands for it.")
-        console.print_json({"text": None, "words": [], "tags": []}) if self._json else print()
+        console.print_json({"text": None, "words": [], "tags": []}) if self._json else console.write()
 
 
 def in_columns(tagged: "Tagged", width: int) -> list[Text]:
     """Words with their tags below, in as many rows as the width asks for; words never seen in training in italics."""
     rows: list[Text] = []
     above, below = Text(no_wrap=True), Text(no_wrap=True)
-    for word, tag, new in zip(tagged.words, tagged.tags, tagged.unknown, strict=True):
+    words, tags = map(console.shown, tagged.words), map(console.shown, tagged.tags)
+    for word, tag, new in zip(words, tags, tagged.unknown, strict=True):
         room = max(cell_len(word), cell_len(tag)) + 2
         if above.cell_len + room > width and above:
             rows += [above, below, Text()]

@@ -3,17 +3,19 @@
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, help
+from seqcli.cli.command import run_names
 from seqcli.cli.options import Json, Quiet, RunsDir, with_config_options
-from seqcli.cli.progress import drawer
-from seqcli.core import runs
-from seqcli.core.config import Config, build, read_yaml
-from seqcli.core.events import Event, Started, Stepped
+from seqcli.core.config import FIELDS, Config, build, read_yaml, tasks_of
+from seqcli.core.tasks import task_of
 from seqcli.errors import ConfigError
+
+if TYPE_CHECKING:  # what trains and draws is imported when it does: a shell's completion has no time for it
+    from seqcli.core.events import Event
 
 
 @with_config_options
@@ -27,7 +29,8 @@ def train(
         ),
     ] = None,
     run: Annotated[
-        str | None, typer.Option("--run", help="Name of the new run.", show_default="from file and cell")
+        str | None,
+        typer.Option("--run", metavar="NAME", help="Name of the new run.", show_default="from file and cell"),
     ] = None,
     runs_dir: RunsDir = "runs",
     config: Annotated[
@@ -39,7 +42,11 @@ def train(
     resume: Annotated[
         str | None,
         typer.Option(
-            "--resume", metavar="RUN", help="Go on with this run from its newest checkpoint.", show_default=False
+            "--resume",
+            metavar="RUN",
+            help="Go on with this run from its newest checkpoint.",
+            show_default=False,
+            autocompletion=run_names,
         ),
     ] = None,
     show_config: Annotated[
@@ -50,7 +57,11 @@ def train(
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    help_all: Annotated[
+        bool, typer.Option("--help-all", help="Show every option; with FILE or --task, those for it.")
+    ] = False,
     *,
+    ctx: typer.Context,
     options: dict[str, Any],
 ) -> None:
     """Train a model on a file of yours: [bold]seqcli train corpus.txt[/]
@@ -61,7 +72,12 @@ def train(
     With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.
     """
+    from seqcli.core import runs
+
     settings = merged(config or [], options, files)
+    if help_all:
+        print(help.page(ctx, [param for param in ctx.params if suits(param, settings)]))
+        return
     named = bool(settings.files) or settings.source is not None or settings.target is not None
     say = None if json else (lambda text: None) if quiet else console.notice
     if resume and (files or config or run):
@@ -71,7 +87,7 @@ def train(
             settings = runs.to_resume(resume, options, runs_dir)[1]
         elif named:
             settings = runs.resolved(settings, say or (lambda text: None))
-        print(settings.to_yaml(), end="")
+        console.write(settings.to_yaml(), end="")
         return
     if resume:
         events = runs.resume(resume, options, runs_dir=runs_dir, say=say)
@@ -82,11 +98,22 @@ def train(
     run_training(events, runs_dir=runs_dir, quiet=quiet, json=json)
 
 
-def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
+def suits(name: str, settings: Config) -> bool:
+    """Whether an option is for the task that is known from FILE or --task; while there is none, all are."""
+    known = settings.files or settings.task or settings.source or settings.target
+    return not known or name not in FIELDS or task_of(settings) in tasks_of(FIELDS[name])
+
+
+def run_training(events: "Iterator[Event]", *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
     """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
+    from seqcli.cli.progress import drawer
+    from seqcli.core.events import Started, Stepped
+
     with drawer(quiet=quiet, json=json, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
+        step = 0
         for event in events:
             draw(event)
+            step = event.step if isinstance(event, Stepped | Started) else step
             if interrupted.now and isinstance(event, Stepped):
                 break
             interrupted.started = interrupted.started or isinstance(event, Started)
@@ -95,7 +122,7 @@ def run_training(events: Iterator[Event], *, runs_dir: str, quiet: bool = False,
     close = getattr(events, "close", None)
     if close is not None:
         close()  # it saves its checkpoint
-    console.notice(f"Stopped after a checkpoint. Go on with: {draw.resume_command}")
+    console.notice(f"Stopped after step {step:,}, of which there is a checkpoint. Go on with: {draw.resume_command}")
     raise SystemExit(130)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.lines import answer
@@ -211,15 +210,15 @@ class Printer:
                 )
             elif self._n_best > 1:
                 for candidate in t.candidates:
-                    print(f"{self.line}\t{candidate.score:.4f}\t{one_line(candidate.text)}")
+                    console.write(f"{self.line}\t{candidate.score:.4f}\t{one_line(candidate.text)}")
             else:
-                print(one_line(t.text))
+                console.write(one_line(t.text))
             if t.attention and not self._json:
                 from seqcli.cli import heatmap
 
-                print()
+                console.write()
                 heatmap.show(t.source_tokens, t.target_tokens, t.attention, with_scale=True)
-                print()
+                console.write()
         sys.stdout.flush()
 
     def fail(self, why: str) -> None:
@@ -230,7 +229,7 @@ class Printer:
         if self._json:
             console.print_json({"source": None, "translation": None})
         else:
-            print()
+            console.write()
 
 
 def one_line(text: str) -> str:
@@ -258,7 +257,7 @@ def translate_pairs(
     forms = {"bleu": "BLEU {:.2f}", "chrf": "chrF {:.2f}", "ter": "TER {:.2f}", "exact": "exact {:.1%}"}
     shown = "  ".join(forms[name].format(value) for name, value in figures.items() if name in forms)
     speed = f"{console.count(len(pairs))} sentences, {console.count(len(pairs) / seconds)} a second"
-    console.stderr.print(Text(f"{shown}  {speed}"))
+    console.stderr.print(f"{shown}  {speed}")
     if not out.quiet:
         console.notice(figures["signature"])
 
@@ -279,7 +278,9 @@ def train_first(file: str | None, runs_dir: str, settings: dict[str, Any], *, su
         if not (sys.stdin.isatty() and console.on_terminal()):
             raise CheckpointError(missing)
         console.notice(f"There is no trained translation model in {runs_dir}/ yet.")
-        if not typer.confirm(f"Train one on {file} first (about three minutes)?", default=True, err=True):
+        if not typer.confirm(
+            f"Train one on {console.shown(file)} first (about three minutes)?", default=True, err=True
+        ):
             raise CheckpointError(f"Nothing to translate with. Train when you like: {command}")
     from seqcli.cli.train import run_training
     from seqcli.core.config import build

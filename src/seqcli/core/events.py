@@ -28,10 +28,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Planned:
-    """The budget of minutes has become a number of steps."""
+    """The budget of minutes has become a number of steps; `before` is the number it was, when it is planned anew."""
 
     total_steps: int
     step_seconds: float
+    before: int | None = None
 
 
 @dataclass(frozen=True)

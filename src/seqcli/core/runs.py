@@ -4,34 +4,50 @@ runs/NAME/config.yaml       everything, resolved
           metrics.jsonl     one line a log point or evaluation
           best.safetensors  the model to use; enough by itself
           checkpoints/      the newest few, to resume from
+          .lock             locked while the run is trained
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
 from seqcli.core.config import Config, build, check_task, nearest, read_yaml
-from seqcli.core.events import Event, Notice, Tested
-from seqcli.core.training.files import read_points, write_whole
-from seqcli.errors import CheckpointError, ConfigError
+from seqcli.core.files import Lock, write_whole
+from seqcli.core.places import CONFIG, check_place, check_there, locked, new_place, not_made
+from seqcli.core.training.points import read_points
+from seqcli.errors import CheckpointError, ConfigError, SeqcliError, TrainingError
 
 if TYPE_CHECKING:  # torch is imported when a model is
     from typing_extensions import Unpack
 
+    from seqcli.core.events import Event
     from seqcli.core.tasks import Classifier, LanguageModel, Model, Tagger, Translator, WordVectors
+    from seqcli.core.training.job import Job
+    from seqcli.core.training.loop import Loop
 
 Say = Callable[[str], None]
 BEST = "best.safetensors"
+
+
+class Kind(NamedTuple):
+    """What a trained model is called, how one is trained, and the command that uses it."""
+
+    noun: str
+    file: str
+    command: str
+
+
 KINDS = {
-    None: ("model", "FILE"),
-    "lm": ("language model", "TEXT.txt"),
-    "translate": ("translation model", "PAIRS.tsv"),
-    "tag": ("tagger", "SENTENCES.conllu"),
-    "classify": ("classifier", "--task classify LABELLED.tsv"),
-    "embed": ("model of word vectors", "--task embed TEXT.txt"),
+    None: Kind("model", "FILE", ""),
+    "lm": Kind("language model", "TEXT.txt", "sample"),
+    "translate": Kind("translation model", "PAIRS.tsv", "translate"),
+    "tag": Kind("tagger", "SENTENCES.conllu", "tag"),
+    "classify": Kind("classifier", "--task classify LABELLED.tsv", "classify"),
+    "embed": Kind("model of word vectors", "--task embed TEXT.txt", "neighbors"),
 }
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
@@ -51,12 +67,16 @@ MAY_CHANGE = {
 
 @dataclass(frozen=True)
 class Run:
-    """What is on disk of a run. `points` are the lines of metrics.jsonl."""
+    """What is on disk of a run."""
 
     name: str
     path: Path
     config: Config
-    points: list[dict[str, Any]]
+
+    @cached_property
+    def points(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl that can be read."""
+        return read_points(self.path)
 
     @property
     def step(self) -> int:
@@ -67,40 +87,66 @@ class Run:
     def best(self) -> dict[str, Any] | None:
         """The evaluation that the model was chosen by: that with the lowest loss, or the highest `select`."""
         figure, sign = ("val_loss", 1) if self.config.select in (None, "loss") else (self.config.select, -1)
-        return min((p for p in self.points if figure in p), key=lambda p: sign * float(p[figure]), default=None)
+        known = [point for point in self.points if isinstance(point.get(figure), (int, float))]
+        return min(known, key=lambda point: sign * point[figure], default=None)
+
+    @property
+    def val_loss(self) -> float | None:
+        """The validation loss of that evaluation."""
+        loss = (self.best or {}).get("val_loss")
+        return float(loss) if isinstance(loss, (int, float)) else None
 
     @property
     def finished_at(self) -> float:
         """When it last wrote a model, in seconds since 1970."""
-        best = self.path / BEST
-        return (best if best.exists() else self.path / "config.yaml").stat().st_mtime
+        return _written_at(self.path)
 
 
-def list_runs(runs_dir: str | Path = "runs") -> list[Run]:
-    """The runs in a directory, newest first. What is no run is passed over."""
+def list_runs(runs_dir: str | Path = "runs", damaged: list[str] | None = None) -> list[Run]:
+    """The runs in a directory, newest first.
+
+    What is no run is passed over; so is a damaged run, and what is wrong with it is added to `damaged`.
+    """
     found = []
-    for path in Path(runs_dir).glob("*/config.yaml"):
+    for path in _run_dirs(Path(runs_dir)):
         try:
-            found.append(read_run(path.parent))
-        except (CheckpointError, ConfigError):
-            continue
-    return sorted(found, key=lambda run: run.finished_at, reverse=True)
+            run = read_run(path)
+            run.points  # noqa: B018 - read now, so that whatever is wrong is found here
+            found.append(run)
+        except (SeqcliError, OSError) as error:
+            if damaged is not None:
+                damaged.append(str(error))
+    return found
 
 
 def read_run(path: Path) -> Run:
-    """The run in a directory. Raises CheckpointError when it is none."""
-    if not (path / "config.yaml").is_file():
-        raise CheckpointError(f"{path} is no run: it has no config.yaml.")
-    config = build(read_yaml(path / "config.yaml"), str(path / "config.yaml"))
-    return Run(path.name, path, config, read_points(path))
+    """The run in a directory. Raises CheckpointError when it is none, ConfigError when it is damaged."""
+    if not (path / CONFIG).is_file():
+        raise CheckpointError(f"{path} is no run: it has no {CONFIG}.")
+    return Run(path.name, path, build(read_yaml(path / CONFIG), str(path / CONFIG)))
 
 
 def newest(runs_dir: str | Path = "runs", *tasks: str) -> Path | None:
     """The newest run that has a model, of one of these tasks if some are given."""
-    for known in list_runs(runs_dir):
-        if (known.path / BEST).is_file() and (not tasks or known.config.task in tasks):
-            return known.path
+    for path in _run_dirs(Path(runs_dir)):
+        with suppress(SeqcliError, OSError):
+            if (path / BEST).is_file() and (not tasks or read_run(path).config.task in tasks):
+                return path
     return None
+
+
+def _run_dirs(runs_dir: Path) -> list[Path]:
+    """The directories that have a configuration in them, that with the newest model first."""
+    found = []
+    for path in runs_dir.glob(f"*/{CONFIG}"):
+        with suppress(OSError):  # it was removed a moment ago
+            found.append((_written_at(path.parent), path.parent.name, path.parent))
+    return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def _written_at(path: Path) -> float:
+    best = path / BEST
+    return (best if best.exists() else path / CONFIG).stat().st_mtime
 
 
 def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None = None) -> Path:
@@ -112,9 +158,9 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None
     if run is None:
         if (path := newest(runs_dir, *([task] if task else []))) is not None:
             return path
-        kind, file = KINDS[task]
-        raise CheckpointError(f"There is no trained {kind} in {runs_dir}/ yet. Train one first: seqcli train {file}")
-    for path in (Path(runs_dir) / run, Path(run)):
+        noun, file, _ = KINDS[task]
+        raise CheckpointError(f"There is no trained {noun} in {runs_dir}/ yet. Train one first: seqcli train {file}")
+    for path in (Path(runs_dir) / run, Path(run)) if str(run) else ():
         if path.is_dir() or path.is_file():
             return path
     names = [known.name for known in list_runs(runs_dir)]
@@ -153,8 +199,8 @@ def load(
     task: str | None = None,
 ) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
-    from seqcli.core.tasks import MODELS
-    from seqcli.core.training.checkpoint import read
+    from seqcli.core.tasks import MODELS, model_class
+    from seqcli.core.training.checkpoint import read, read_metadata
 
     path = find(run, runs_dir, task)
     if path.is_dir():
@@ -162,38 +208,61 @@ def load(
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
             raise CheckpointError(f"The run {path} has no {BEST} yet{hint}.")
         path = path / BEST
-    stored = read(path)
-    kind = stored.metadata.get("task")
+    kind = read_metadata(path).get("task")
     if kind not in MODELS:
         raise CheckpointError(f"{path} holds a model for the task {kind!r}, which this version does not know.")
     if task and kind != task:
         raise CheckpointError(
-            f"{path} was trained for {kind}, but this command needs a model for {task}. Choose another with --run."
+            f"{path} holds a {KINDS[kind].noun}, not a {KINDS[task].noun}: use seqcli {KINDS[kind].command} for it, "
+            "or choose another with --run."
         )
-    model: Model = MODELS[kind].open(stored, device, threads)
+    stored = read(path, "np" if kind == "lm" else "pt")  # a language model writes text without torch
+    model: Model = model_class(kind).open(stored, device, threads)
     return model
 
 
 def train(
     config: Config, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
-) -> Iterator[Event]:
+) -> "Iterator[Event]":
     """Train into a new run, yielding events.
 
     `say` is told, in words, what is done before the first event, while it is done; without it, in Notice events
     afterwards. Raises ConfigError, DataError, TrainingError."""
-    place = new_place(config, run, Path(runs_dir))
-    yield from _train(config, place, say, resume=False)
+    from seqcli.core.training.loop import Loop
+
+    check_place(run, Path(runs_dir))
+    said: list[str] = []
+    job = _job(config, say or said.append)
+    with new_place(config, run, Path(runs_dir)) as (place, lock):
+        loop = Loop(job, place, content=content_of(config))
+        try:
+            write_whole(place / CONFIG, job.config.to_yaml().encode())
+        except OSError as error:
+            raise not_made(place, error) from None
+        yield from _events(loop, lock, said, say)
 
 
 def resume(
     run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
-) -> Iterator[Event]:
+) -> "Iterator[Event]":
     """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
     """
+    from seqcli.core.training.checkpoint import newest_checkpoint
+    from seqcli.core.training.loop import Loop
+
     place, config = to_resume(run, changes, runs_dir)
-    yield from _train(config, place, say, resume=True)
+    said: list[str] = []
+    with locked(place) as lock:
+        found = newest_checkpoint(place)
+        job = _job(config, say or said.append, found[0].metadata)
+        loop = Loop(job, place, content=content_of(config))
+        with _watched(place, lock):
+            loop.load(*found)
+            write_whole(place / CONFIG, job.config.to_yaml().encode())
+        del found  # a copy of all weights
+        yield from _events(loop, lock, said, say)
 
 
 def to_resume(
@@ -215,73 +284,77 @@ def to_resume(
 
 def resolved(config: Config, say: Say = lambda text: None) -> Config:
     """What a training with this configuration would be: its data read, sizes and rates chosen by them."""
-    from seqcli.core.tasks import TASKS, task_of
+    from seqcli.core.tasks import job_class, task_of
 
     task = task_of(config)
     check_task(config, task)
-    return TASKS[task](config, say).config
+    job: Job = job_class(task)(config, say)
+    return job.config
 
 
-def new_place(config: Config, run: str | None, runs_dir: Path) -> Path:
-    """The directory of a new run. Raises ConfigError when the name is taken or is no name."""
-    if run is None:
-        named = config.files[0] if config.files else config.source or "text"
-        stem = Path(named).resolve().stem
-        base = (
-            re.sub(r"[^\w.-]+", "-", f"{stem}-{config.objective if config.task == 'embed' else config.cell}").strip(
-                "-."
-            )
-            or "run"
-        )
-        run, count = base, 1
-        while (runs_dir / run).exists():
-            count += 1
-            run = f"{base}-{count}"
-    elif run in (".", "..") or Path(run).name != run:
-        raise ConfigError(f"--run {run!r} must be a plain name; say where with --runs-dir.")
-    if (runs_dir / run).exists():
-        raise ConfigError(
-            f"There is a run {runs_dir / run} already. "
-            f"Go on with it (--resume {run}), choose another --run, or remove it."
-        )
-    return runs_dir / run
-
-
-def _train(config: Config, place: Path, say: Say | None, *, resume: bool) -> Iterator[Event]:
+def _job(config: Config, say: Say, metadata: Mapping[str, Any] | None = None) -> "Job":
+    """What is to be learnt, its data read. With the `metadata` of a checkpoint, what goes on from it."""
     from seqcli.core.data.readers import find_files, find_texts
-    from seqcli.core.data.tokenfile import file_digest
-    from seqcli.core.tasks import TASKS, task_of
-    from seqcli.core.training.checkpoint import newest_checkpoint
-    from seqcli.core.training.loop import Loop
+    from seqcli.core.tasks import job_class, task_of
+    from seqcli.core.training.device import precision_warning
 
-    said: list[str] = []
-    found = newest_checkpoint(place) if resume else None
     task = task_of(config)
     check_task(config, task)
     if config.test is not None:
         (find_texts if task == "lm" else find_files)([config.test])  # before the training, not after it
-    job = TASKS[task](config, say or said.append, found[0].metadata if found else None)
+    job: Job = job_class(task)(config, say, metadata)
+    if warning := precision_warning(job.config.precision, job.device):
+        say(warning)
+    return job
+
+
+def content_of(config: Config) -> str:
+    """A digest of the files that a training depends on, for as long as it lasts.
+
+    Those of --valid too, by which the best weights are chosen; not of --vectors, which are in the checkpoint; nor of
+    --test, which is read when all is done.
+    """
+    from seqcli.core.data.cache import file_digest
+    from seqcli.core.data.readers import find_texts
+
     texts = find_texts(config.files or [str(config.source), str(config.target)])
-    content = hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
-    loop = Loop(job, place, content=content)
-    if found is not None:
-        loop.load(*found)
-        write_whole(place / "config.yaml", job.config.to_yaml().encode())
-    else:
-        try:
-            place.mkdir(parents=True)
-            (place / "config.yaml").write_text(job.config.to_yaml(), encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(
-                f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir."
-            ) from None
-    del found  # a copy of all weights
+    texts += find_texts([config.valid]) if config.valid is not None else []
+    return hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
+
+
+def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Iterator[Event]":
+    """The events of a training, while its run is locked, and then the figures of the test file."""
+    from seqcli.core.events import Finished, Notice, Saved, Tested
+
+    place, config = loop.run_dir, loop.config
     yield from (Notice(text) for text in said)
-    yield from loop
-    if job.config.test is not None:
-        said.clear()
-        skip = {"skip_bad_lines": True} if job.config.skip_bad_lines else {}  # set for tasks alone that have it
-        model = load(place, threads=job.config.threads, device=job.config.device)
-        figures = model.evaluate(job.config.test, say=say or said.append, **skip)
+    if not lock.works:
+        yield Notice(f"The file system of {place} has no locks; take care that nothing else trains this run.")
+    with _watched(place, lock), closing(loop.__iter__()) as events:
+        for event in events:
+            if isinstance(event, (Saved, Finished)):
+                check_there(place, lock)
+            yield event
+    if config.test is not None:
+        said = []
+        skip = {"skip_bad_lines": True} if config.skip_bad_lines else {}  # set for tasks alone that have it
+        model = load(place, threads=config.threads, device=config.device)
+        figures = model.evaluate(config.test, say=say or said.append, **skip)
         yield from (Notice(text) for text in said)
-        yield Tested(job.config.test, figures)
+        yield Tested(config.test, figures)
+
+
+@contextmanager
+def _watched(place: Path, lock: Lock) -> Iterator[None]:
+    """Within, a file that cannot be written is a TrainingError, which says so when the whole directory is gone."""
+    try:
+        yield
+    except CheckpointError:
+        check_there(place, lock)
+        raise
+    except OSError as error:
+        check_there(place, lock)
+        raise TrainingError(
+            f"{error.filename or place} cannot be written or read: {error.strerror}. Mend that, and go on from the "
+            f"last checkpoint: --resume {place.name}"
+        ) from None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqcli.core.cells import CELLS, cell_class
-from seqcli.core.config import Config, choices_of
+from seqcli.core.config import FIELDS, choices_of
 from seqcli.core.layers import Stack
 from seqcli.errors import ConfigError
 
@@ -182,6 +182,6 @@ def test_start() -> None:
 
 
 def test_the_configuration_offers_the_registered_cells() -> None:
-    assert choices_of(Config.model_fields["cell"]) == tuple(CELLS)
+    assert choices_of(FIELDS["cell"]) == tuple(CELLS)
     with pytest.raises(ConfigError, match="rnn, gru, lstm"):
         cell_class("lstmm")

@@ -13,7 +13,6 @@ from seqcli.core.data import (
     open_tokens,
     read_blocks,
     readers,
-    tokenfile,
 )
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.errors import DataError
@@ -77,16 +76,6 @@ def test_token_file_holds_the_text(corpus: Path) -> None:
     assert data.characters == data.bytes == len(corpus.read_text())
 
 
-def test_token_file_is_made_once(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    open_tokens([corpus], unit="stream", progress=said.append)
-    assert len(said) == 2
-    monkeypatch.setattr(tokenfile, "read_blocks", lambda *a, **k: pytest.fail("read again"))
-    again = open_tokens([corpus], unit="stream", progress=said.append)
-    assert len(said) == 2
-    assert again.tokenizer.decode(again.ids[:7]) == "the cat"
-
-
 def test_changed_content_or_options_make_another(corpus: Path) -> None:
     first = open_tokens([corpus], unit="stream")
     assert open_tokens([corpus], unit="stream", kind="byte").tokenizer.name == "byte"
@@ -119,15 +108,6 @@ def test_every_file_ends_its_last_line(tmp_path: Path, kind: str) -> None:
     assert (data.characters, data.bytes) == (9, 9)
     if kind == "byte":  # as one text the bytes are kept as they are
         assert len(open_tokens(paths, unit="stream", kind=kind).ids) == 6
-
-
-def test_damaged_cache_is_removed(corpus: Path) -> None:
-    open_tokens([corpus], unit="stream")
-    (tokens,) = tokenfile.cache_dir().glob("tokens/*/tokens.bin")
-    tokens.write_bytes(tokens.read_bytes()[:-20])
-    with pytest.raises(DataError, match="damaged"):
-        open_tokens([corpus], unit="stream")
-    assert len(open_tokens([corpus], unit="stream").ids) == len(corpus.read_text())
 
 
 # --- batches --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from seqcli.core import runs
 from seqcli.core.config import build
 from seqcli.core.data import windows
 from seqcli.core.events import Evaluated, Finished, Logged, Saved
+from seqcli.core.places import new_place
 from seqcli.core.tasks import EmbedJob
 from seqcli.core.training.checkpoint import read
 from seqcli.errors import ConfigError, DataError
@@ -99,7 +100,8 @@ def test_auto_values_are_chosen_and_written() -> None:
     pulls = 6 * (5 * words.noise.max() + words.kept.max())
     assert 0 < job.config.lr * pulls * job.config.batch_size <= 6
     run = runs.read_run(Path("runs/r"))
-    assert runs.new_place(run.config, None, Path("runs")).name == "text-skipgram"
+    with new_place(run.config, None, Path("runs")) as (place, _):
+        assert place.name == "text-skipgram"
 
 
 @pytest.mark.parametrize("objective", ["skipgram", "cbow"])

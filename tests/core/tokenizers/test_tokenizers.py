@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.core import tokenizers
-from seqcli.core.config import Config, choices_of
+from seqcli.core.config import FIELDS, choices_of
 from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
 from seqcli.errors import ConfigError
 
@@ -105,7 +105,7 @@ def test_a_word_stream_equals_the_whole() -> None:
 
 
 def test_registry() -> None:
-    assert choices_of(Config.model_fields["tokens"]) == tuple(TOKENIZERS)
+    assert choices_of(FIELDS["tokens"]) == tuple(TOKENIZERS)
     with pytest.raises(ConfigError, match="char, byte, word, bpe"):
         tokenizers.tokenizer_class("wordd")
 

@@ -1,5 +1,6 @@
 """The loop by itself, on a job of the task lm."""
 
+import json
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seqcli.core.config import build
-from seqcli.core.events import Logged, Stepped
+from seqcli.core.events import Logged, Planned, Stepped
 from seqcli.core.tasks import LMJob
 from seqcli.core.training import checkpoint
 from seqcli.core.training.loop import Loop
@@ -114,3 +115,48 @@ def test_a_training_ends_with_the_end_of_the_text(make_loop: MakeLoop, monkeypat
         assert len(read) == total
         assert read == list(range(read[0], read[0] + total))
         assert (read[-1] + 1) % per_epoch == 0
+
+
+def test_a_changed_plan_is_kept_and_a_resumed_run_goes_on_by_it_to_the_same_bits(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that is five times as fast from step 40 on, so that more steps fit into the minutes."""
+
+    def timed_loop(one: float) -> tuple[Loop, list[float]]:
+        """A loop whose clock stands still but for its steps, and that clock."""
+        clock = [0.0, one]
+        loop = make_loop(lambda: clock[0], minutes=5, eval_every=1000, valid_split=0.1, dropout=0.3)
+        loss = loop.job.loss  # type: ignore[attr-defined]  # a language model's
+
+        def timed(*args: Any) -> Any:
+            clock[0] += clock[1]
+            return loss(*args)
+
+        monkeypatch.setattr(loop.job, "loss", timed)
+        return loop, clock
+
+    def go_on(loop: Loop, clock: list[float], until: int | None = None) -> list[Planned]:
+        planned = []
+        for event in (events := iter(loop)):
+            if isinstance(event, Stepped):
+                clock[1] = 1.0 if event.step < 40 else 0.2
+                if event.step == until:
+                    break
+            if isinstance(event, Planned):
+                planned.append(event)
+        events.close()  # type: ignore[attr-defined]  # a generator
+        return planned
+
+    planned = go_on(*timed_loop(1.0), until=120)
+    assert len(planned) == 2 and planned[1].before == planned[0].total_steps < planned[1].total_steps
+    points = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert [p["total_steps"] for p in points if "total_steps" in p] == [p.total_steps for p in planned]
+    resumed, clock = timed_loop(0.2)
+    resumed.load(*checkpoint.newest_checkpoint(Path("run")))
+    assert resumed.state.at.total_steps == planned[1].total_steps
+    assert go_on(resumed, clock) == []
+    whole, clock = timed_loop(1.0)
+    assert go_on(whole, clock) == planned
+    assert whole.state.at.step == resumed.state.at.step == planned[1].total_steps
+    for name, weights in whole.state.weights.items():
+        assert torch.equal(weights, resumed.state.weights[name])

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqcli.core.data.stored import IdArray
 from seqcli.core.tokenizers import BOS, PAD
 from seqcli.errors import DataError
 
@@ -57,7 +58,7 @@ class StreamBatches:
     than B windows gets fewer readers, one shorter than a window a shorter window.
     """
 
-    def __init__(self, ids: NDArray[Any], batch_size: int, window: int, seed: int = 0) -> None:
+    def __init__(self, ids: IdArray, batch_size: int, window: int, seed: int = 0) -> None:
         targets = len(ids) - 1
         if targets < 1:
             raise DataError("The text is too short to train on: it needs two tokens at least.")
@@ -81,18 +82,27 @@ class LineBatches:
     """Every line a sequence: x = <bos> a b c, y = a b c <eos>, padded to the longest of its batch.
 
     Lines are shuffled in every epoch, and batches are made of lines of similar length. Lines of more than `window`
-    tokens are cut, and then end without <eos>.
+    tokens are cut, and then end without <eos>. `lines` are the numbers of those that take part (None: all).
     """
 
     POOL = 64  # batches whose lines are sorted by length together
 
-    def __init__(self, ids: NDArray[Any], ends: NDArray[np.int64], batch_size: int, window: int, seed: int = 0) -> None:
-        if len(ends) == 0:
+    def __init__(
+        self,
+        ids: IdArray,
+        ends: NDArray[np.int64],
+        batch_size: int,
+        window: int,
+        seed: int = 0,
+        lines: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._lines = np.arange(len(ends)) if lines is None else lines
+        if len(self._lines) == 0:
             raise DataError("There is no line with text in it.")
         self._ids, self._ends, self._seed, self.window = ids, ends, seed, window
-        self.batch_size = min(batch_size, len(ends))
-        self.steps_per_epoch = -(-len(ends) // self.batch_size)
-        self.cut = int((np.diff(ends, prepend=0) > window).sum())
+        self.batch_size = min(batch_size, len(self._lines))
+        self.steps_per_epoch = -(-len(self._lines) // self.batch_size)
+        self.cut = int((np.diff(ends, prepend=0)[self._lines] > window).sum())
         self._epoch, self._plan = -1, [np.zeros(0, np.int64)]
 
     def __getitem__(self, step: int) -> Batch:
@@ -104,9 +114,9 @@ class LineBatches:
         return _padded(self._ids, starts, np.minimum(self._ends[lines] - starts, self.window), fresh=True)
 
     def _order(self, epoch: int) -> list[NDArray[np.int64]]:
-        count = len(self._ends)
+        count = len(self._lines)
         random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(count)
+        order = self._lines[random.permutation(count)]
         lengths = np.diff(self._ends, prepend=0)
         pool = self.POOL * self.batch_size
         for start in range(0, count, pool):
@@ -121,15 +131,19 @@ WARM_UP = 256  # tokens that a reader reads before its part begins
 STRETCH = 512  # tokens a reader reads at a time
 
 
-def held_out_batches(ids: NDArray[Any], ends: NDArray[np.int64] | None) -> Iterator[tuple[Batch, bool]]:
+def held_out_batches(
+    ids: IdArray, ends: NDArray[np.int64] | None, lines: NDArray[np.int64] | None = None
+) -> Iterator[tuple[Batch, bool]]:
     """Batches of a whole text in order, for evaluation; every target stands in one that counts (True) exactly once.
 
-    Lines are read whole, those of similar length side by side. A stream is cut among readers, each warmed up (False) on
-    the tokens before its part, so that the state at a part's start is as good as anywhere; only the text's own first
-    token is met with a zero state. Where a batch is not `fresh`, the state after the one before is carried on.
+    Lines (all of them, or `lines` by number) are read whole, those of similar length side by side. A stream is cut
+    among readers, each warmed up (False) on the tokens before its part, so that the state at a part's start is as good
+    as anywhere; only the text's own first token is met with a zero state. Where a batch is not `fresh`, the state after
+    the one before is carried on.
     """
     if ends is not None:
-        yield from ((batch, True) for batch in _whole_lines(ids, ends))
+        chosen = np.arange(len(ends)) if lines is None else lines
+        yield from ((batch, True) for batch in _whole_lines(ids, ends, chosen))
         return
     targets = len(ids) - 1
     rows = max(1, min(READERS, targets // (4 * WARM_UP)))
@@ -145,9 +159,9 @@ def held_out_batches(ids: NDArray[Any], ends: NDArray[np.int64] | None) -> Itera
             yield _stretch(ids, starts + at, min(STRETCH, length - at), fresh=at == 0 and not warm), True
 
 
-def _whole_lines(ids: NDArray[Any], ends: NDArray[np.int64]) -> Iterator[Batch]:
+def _whole_lines(ids: IdArray, ends: NDArray[np.int64], chosen: NDArray[np.int64]) -> Iterator[Batch]:
     lengths = np.diff(ends, prepend=0)
-    order = np.argsort(lengths, kind="stable")
+    order = chosen[np.argsort(lengths[chosen], kind="stable")]
     for some in range(0, len(order), READERS):
         lines = order[some : some + READERS]
         for at in range(0, int(lengths[lines].max()), STRETCH):
@@ -155,7 +169,7 @@ def _whole_lines(ids: NDArray[Any], ends: NDArray[np.int64]) -> Iterator[Batch]:
             yield _padded(ids, ends[lines] - left, np.minimum(left, STRETCH), fresh=at == 0)
 
 
-def _padded(ids: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64], *, fresh: bool) -> Batch:
+def _padded(ids: IdArray, starts: NDArray[np.int64], lengths: NDArray[np.int64], *, fresh: bool) -> Batch:
     """Targets from `starts` on, padded to the longest; before the first stands <bos>, or when not `fresh` its token."""
     y = np.full((len(starts), int(lengths.max())), PAD, dtype=np.int64)
     for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
@@ -168,6 +182,6 @@ def _padded(ids: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.in
     )
 
 
-def _stretch(ids: NDArray[Any], starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:
+def _stretch(ids: IdArray, starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:
     both = torch.from_numpy(np.stack([ids[s : s + length + 1] for s in starts]).astype(np.int64))  # (B, T + 1)
     return Batch(both[:, :-1], both[:, 1:], None, len(starts) * length, fresh)

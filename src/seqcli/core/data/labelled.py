@@ -1,8 +1,10 @@
 """Labelled texts: TEXT TAB LABEL lines, or two named columns of a CSV or TSV file with a header."""
 
 import csv
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,11 @@ from numpy.typing import NDArray
 
 from seqcli.core.data.readers import Invalid, read_lines
 from seqcli.errors import ConfigError, DataError
+
+CELL = 1 << 24  # characters of a CSV cell; more than that is a quote that was left open
+PEEK = 200  # rows that a guess at the columns is made from
+NAMES_OF_LABELS = ("label", "class", "category", "sentiment", "stars", "rating", "score", "target", "type", "tag")
+Row = tuple[int, list[str]]  # the number of its first line, and its cells
 
 
 @dataclass(frozen=True)
@@ -38,45 +45,64 @@ class LabelReader:
         if (self.text_column is None) != (self.label_column is None):
             raise ConfigError("--text-column and --label-column go together: they name columns of a file's header.")
         for path in paths:
-            rows = self._rows(path)
+            rows: Iterator[Row] = (row for row in self._rows(path) if any(cell.strip() for cell in row[1]))
             text, label, width = 0, 1, 2
             if self.text_column is not None and self.label_column is not None:
                 _, header = next(rows, (0, []))
                 text, label = (self._find(path, name, header) for name in (self.text_column, self.label_column))
                 width = len(header)
+            else:
+                first = list(islice(rows, PEEK))
+                check_columns(path, [cells for _, cells in first])
+                rows = chain(first, rows)
             for number, row in rows:
-                if not any(cell.strip() for cell in row):
-                    continue
-                what = ""
-                if len(row) != width:
-                    wanted = f"the header has {width}" if self.text_column else "a labelled text has 2, TEXT TAB LABEL"
-                    what = f"{len(row)} column{'s' * (len(row) > 1)} where {wanted}"
-                elif not row[text].strip() or not row[label].strip():
-                    what = f"an empty {'label' if row[text].strip() else 'text'}"
-                if not what:
-                    yield Labelled(row[text].strip(), row[label].strip())
+                if len(row) == width and row[text].strip() and row[label].strip():
+                    yield Labelled(row[text].strip(), " ".join(row[label].split()))
                 elif self.skip:
                     self.skipped += 1
                 else:
-                    line = "\t".join(row)
-                    shown = line if len(line) <= 60 else line[:57] + "..."
-                    raise DataError(
-                        f"{path}, line {number}: {what}: {shown!r}. Mend it, or pass such lines over with "
-                        "--skip-bad-lines."
-                    )
+                    raise DataError(self._complaint(path, number, row, width, text))
 
-    def _rows(self, path: Path) -> Iterator[tuple[int, list[str]]]:
+    def _complaint(self, path: Path, number: int, row: list[str], width: int, text: int) -> str:
+        """What is wrong with a row, and what to do."""
+        csv_file = is_csv(path)
+        line = ("," if csv_file else "\t").join(row)
+        shown = line if len(line) <= 60 else line[:57] + "..."
+        what = f"{len(row)} column{'s' * (len(row) != 1)} where "
+        if len(row) == width:
+            what = f"an empty {'label' if row[text].strip() else 'text'}"
+        elif self.text_column:
+            what += f"the header has {width}"
+        else:
+            what += f"a labelled text has 2, {'TEXT,LABEL' if csv_file else 'TEXT TAB LABEL'}"
+        mend = "Mend it, or pass such lines over with --skip-bad-lines."
+        other = next((sign for sign in ("\t", ";", "|") if sign in line), None)
+        if len(row) == number == 1 and other:
+            wanted = "commas" if csv_file else "tabs"
+            mend = f"Columns are parted by {wanted} here; are yours by {other!r}? Then save them with {wanted}."
+        return f"{path}, line {number}: {what}: {shown!r}. {mend}"
+
+    def _rows(self, path: Path) -> Iterator[Row]:
         """Lines as cells, with their numbers; quotes count in .csv files only."""
         lines = read_lines(path, invalid=self.invalid)
-        if path.suffix.lower() != ".csv":
+        if not is_csv(path):
             yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1))
             return
         rows = csv.reader((line + "\n" for line in lines), strict=True)
-        try:
-            for row in rows:
-                yield rows.line_num, row
-        except csv.Error as error:
-            raise DataError(f"{path}, line {rows.line_num}: this is no CSV: {error}.") from None
+        while True:
+            number = rows.line_num + 1
+            usual = csv.field_size_limit(CELL)  # the limit is the whole process's, so it is put back at once
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                left_open = "field larger" in str(error) or "end of data" in str(error)
+                why = "a quote that begins there does not end" if left_open else str(error)
+                raise DataError(f"{path}, line {number}: this is no CSV: {why}.") from None
+            finally:
+                csv.field_size_limit(usual)
+            if row is None:
+                return
+            yield number, row
 
     def _find(self, path: Path, name: str, header: list[str]) -> int:
         names = [column.strip() for column in header]
@@ -85,7 +111,45 @@ class LabelReader:
         return names.index(name)
 
 
-def stratified(labels: NDArray[np.int64], part: float, seed: int) -> NDArray[np.bool_]:
+def is_csv(path: Path) -> bool:
+    """Whether a file's columns are parted by commas, by its name."""
+    return path.suffix.lower() == ".csv"
+
+
+def check_columns(path: Path, rows: Sequence[list[str]]) -> None:
+    """Raises DataError, with the command to type, for a table of more than two columns (or other files of them)."""
+    widths = {len(row) for row in rows}
+    if len(rows) < 2 or len(widths) > 1 or widths <= {1, 2}:
+        return
+    header, *below = ([cell.strip() for cell in row] for row in rows)
+    columns = f"{path} has {len(header)} columns where a labelled text has 2. "
+    if len(set(header)) < len(header) or not all(header) or any(map(is_number, header)):
+        raise DataError(
+            f"{columns}Its first line, {', '.join(map(repr, header))}, does not name them. "
+            "Write one before it that does, and say which hold the texts and the labels: --text-column, --label-column."
+        )
+    text = max(range(len(header)), key=lambda k: sum(len(row[k]) for row in below))
+    others = [k for k in range(len(header)) if k != text]
+    named = [k for k in others if any(name in header[k].lower() for name in NAMES_OF_LABELS)]
+    distinct = {k: len({row[k] for row in below}) for k in others}
+    label = min(named or others, key=lambda k: (distinct[k] < 2, distinct[k]))
+    words = ["seqcli", "train", str(path), "--text-column", header[text], "--label-column", header[label]]
+    raise DataError(
+        f"{columns}Its first line names them: {', '.join(header)}. Say which hold the texts and the labels, like: "
+        f"{shlex.join(words)}"
+    )
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a number as programs write it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def stratified(labels: NDArray[np.int64], part: float, seed: int | tuple[int, ...]) -> NDArray[np.bool_]:
     """Which texts (n,) are held out: about `part` of every label, by chance; of a single one of its label none."""
     random = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
@@ -93,3 +157,19 @@ def stratified(labels: NDArray[np.int64], part: float, seed: int) -> NDArray[np.
         places = random.permutation(np.flatnonzero(labels == label))
         held[places[: min(len(places) - 1, round(part * len(places)))]] = True
     return held
+
+
+def at_most(labels: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int, seed: int) -> NDArray[np.bool_]:
+    """Which texts (n,) to keep so that they have at most so many tokens (0: all); one at least.
+
+    About the same part of every label is kept, by chance.
+    """
+    total = int(lengths.sum())
+    if not tokens or total <= tokens:
+        return np.ones(len(labels), dtype=bool)
+    some = np.flatnonzero(stratified(labels, tokens / total, (seed, 1)))
+    order = np.random.default_rng((seed, 2)).permutation(some if len(some) else len(labels))
+    fitting = max(1, int(np.searchsorted(np.cumsum(lengths[order]), tokens, side="right")))
+    kept = np.zeros(len(labels), dtype=bool)
+    kept[order[:fitting]] = True
+    return kept

@@ -1,10 +1,13 @@
 """Text files as blocks of text: found, checked, decoded, in constant memory."""
 
 import codecs
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from seqcli.core.data.filetypes import BEGINNING, advice_for, not_a_text
+from seqcli.core.files import files_below
 from seqcli.errors import DataError
 
 BLOCK = 1 << 20
@@ -17,30 +20,40 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     Raises DataError for what is missing, unreadable or empty.
     """
     found: list[Path] = []
-    for name in files:
-        path = Path(name)
-        try:
-            path.stat()
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-        if path.is_dir():
-            texts = sorted(p for p in path.rglob("*.txt") if p.is_file())
+    for path in map(Path, files):
+        if stat.S_ISDIR(_mode(path)):
+            texts = files_below(path, ".txt")
             if not texts:
                 raise DataError(f"The directory {path} holds no .txt file.")
             found += texts
-        elif path.is_file():
-            found.append(path)
-        elif path.exists():
-            raise DataError(f"{path} is no regular file; a text must be a file or a directory of .txt files.")
         else:
-            raise DataError(f"There is no file {path}.")
+            check_regular(path)
+            found.append(path)
     if not found:
         raise DataError("No text file was given.")
     if all(path.stat().st_size == 0 for path in found):
         raise DataError(f"{found[0]} is empty; give it some text.")
     return found
+
+
+def check_regular(path: Path) -> None:
+    """Raises DataError for what is no file on a disk: opening a pipe may wait for ever, and a device has no end."""
+    mode = _mode(path)
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise DataError(f"{path} is a pipe, and data are read more than once: save them to a file, and give that.")
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{path} is a {'directory' if stat.S_ISDIR(mode) else 'device'}; give a file.")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:  # a NUL in it
+        raise DataError(f"{str(path)!r} is no name that a file can have.") from None
 
 
 def find_files(files: Sequence[str | Path]) -> list[Path]:
@@ -93,8 +106,8 @@ def _read_file(path: Path, invalid: Invalid, raw: bool) -> Iterator[str]:
             if not block:
                 break
             if offset == 0 and not raw:
-                if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                    raise DataError(f"{path} is UTF-16; save it as UTF-8.")
+                if complaint := not_a_text(block[:BEGINNING], str(path)):
+                    raise DataError(complaint)
                 if block.startswith(codecs.BOM_UTF8):
                     block, offset = block[3:], 3
             cut = _cut(block) if data else len(block)
@@ -131,16 +144,13 @@ def _decode(block: bytes, path: Path, offset: int, line: int, invalid: Invalid) 
             at = line + block.count(b"\n", 0, error.start)
             raise DataError(
                 f"{path}, line {at}: byte {offset + error.start} (0x{block[error.start]:02x}) is not UTF-8. "
-                "Save the file as UTF-8, or train with --invalid-utf8 replace, which reads such bytes as U+FFFD."
+                + advice_for(block, str(path))
             ) from None
         text = block.decode("utf-8", "replace")
     if invalid == "error" and "\0" in text:
         start = block.index(b"\0")
         at = line + block.count(b"\n", 0, start)
-        raise DataError(
-            f"{path}, line {at}: byte {offset + start} is NUL, so this is hardly a text. "
-            "Any file can be read with --tokens byte; --invalid-utf8 replace reads it all the same."
-        )
+        raise DataError(f"{path}, line {at}: byte {offset + start} is NUL. {advice_for(block, str(path))}")
     return text
 
 

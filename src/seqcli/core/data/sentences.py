@@ -1,5 +1,6 @@
 """Tagged sentences: read from CoNLL-U or from WORD TAB TAG lines, and turned into what a tagger reads."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import DataError
 
 COLUMNS = 10  # of a CoNLL-U line
+COMMENT = re.compile(r"# |#[^\t]*$")  # among WORD TAB TAG lines, where # and #hashtag can be words
+Numbered = tuple[int, str]  # the number of a line in its file, and the line
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,19 @@ class Sentence:
 def read_sentences(paths: Iterable[Path], column: str = "upos", invalid: Invalid = "error") -> Iterator[Sentence]:
     """The sentences of CoNLL-U files, or of files of WORD TAB TAG lines, with a blank line after each sentence.
 
+    Lines that begin with # are comments; but # TAB TAG is a word and its tag.
+
     Of CoNLL-U (universaldependencies.org/format) the syntactic words are read: of a multiword token (3-4) its parts,
     and no empty node (5.1), which stands for nothing in the text. Raises DataError at a bad line, naming it.
     """
     for path in paths:
         for start, lines in _blocks(path, invalid):
-            first = next((line for line in lines if not line.startswith("# ")), None)
-            if first is None:
-                continue  # comments alone
-            columns = first.count("\t") + 1
-            if columns > 3:
-                yield _conllu(path, start, lines, column)
-            else:
-                yield _two_columns(path, start, lines)
+            first = next((line for line in lines if not line.startswith("#")), "")
+            numbered = list(enumerate(lines, start))
+            if first.count("\t") > 2:
+                yield _conllu(path, start, [(k, line) for k, line in numbered if not line.startswith("#")], column)
+            elif words := [(k, line) for k, line in numbered if not COMMENT.match(line)]:
+                yield _two_columns(path, words)
 
 
 def _blocks(path: Path, invalid: Invalid) -> Iterator[tuple[int, list[str]]]:
@@ -62,15 +65,15 @@ def _blocks(path: Path, invalid: Invalid) -> Iterator[tuple[int, list[str]]]:
         yield number - len(block) + 1, block
 
 
-def _conllu(path: Path, start: int, lines: list[str], column: str) -> Sentence:
+def _conllu(path: Path, start: int, lines: Sequence[Numbered], column: str) -> Sentence:
     import conllu
 
-    for number, line in enumerate(lines, start):
+    for number, line in lines:
         found = line.count("\t") + 1
-        if found != COLUMNS and not line.startswith("#"):
+        if found != COLUMNS:
             raise DataError(f"{path}, line {number}: {found} columns where CoNLL-U has {COLUMNS}: {_short(line)}.")
     try:
-        (tokens,) = conllu.parse("\n".join(lines))
+        (tokens,) = conllu.parse("\n".join(line for _, line in lines))
     except (conllu.exceptions.ParseException, ValueError) as error:
         raise DataError(f"{path}, the sentence of line {start} is no CoNLL-U: {error}.") from None
     words = [token for token in tokens if isinstance(token["id"], int)]
@@ -85,9 +88,9 @@ def _tag(value: Any) -> str:
     return "_" if value is None else str(value)
 
 
-def _two_columns(path: Path, start: int, lines: list[str]) -> Sentence:
+def _two_columns(path: Path, lines: Sequence[Numbered]) -> Sentence:
     sentence = Sentence([], [])
-    for number, line in enumerate(lines, start):
+    for number, line in lines:
         columns = [part.strip() for part in line.split("\t")]
         if len(columns) != 2 or not all(columns):
             raise DataError(

@@ -1,18 +1,18 @@
 """A text as a file of token ids, made once in constant memory, kept in the cache, and mapped into memory.
 
-CACHE/files/HASH.json            a file's digest, for as long as its size and time stay the same
 CACHE/tokens/KEY/tokens.bin      the ids, uint16 or uint32
-CACHE/tokens/KEY/lines.bin       with unit line: where each line ends, int64
-CACHE/tokens/KEY/meta.json       tokenizer, type, counts of characters and bytes; written last
+                 lines.bin       with unit line: where each line ends, int64
+                 index.bin       at some thousand places: tokens, characters, bytes and unknown tokens until there
+                 meta.json       the type of an id, their number, and the checksums of the other files
+
+What is small is compared with its checksums when it is opened, and made anew where it is damaged. The ids of a large
+text are compared block by block, each when it is first read, so that a training on it starts at once.
 """
 
-import hashlib
-import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,43 +21,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
+from seqcli.core.data.cache import cache_dir, file_digest, key_of, read_note, write_note
 from seqcli.core.data.readers import Invalid, read_blocks
-from seqcli.core.tokenizers import EOS, Ids, Tokenizer
-from seqcli.errors import DataError
+from seqcli.core.data.stored import StoredIds, checksums, mapped
+from seqcli.core.files import making
+from seqcli.core.tokenizers import EOS, UNK, Ids, Tokenizer
+from seqcli.errors import CheckpointError, DataError
 
-FORMAT = 2
+FORMAT = 3
+ENTRIES = 1 << 12  # of the index: what is said of a part of the text is off by one of so many at most
+LEAST = 1 << 10  # characters of text between two entries
+
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TokenFile:
-    """Ids of a text (n,), memory-mapped. With unit line, `ends` (lines,) holds the end of each line, <eos> included."""
+    """A text, or a part of one, as ids. With unit line, `ends` (lines,) holds where each line ends, <eos> included."""
 
-    ids: NDArray[Any]
+    whole: StoredIds  # of the text that this is a part of
+    index: NDArray[np.int64]  # (entries, 4), the first one zeros: tokens, characters, bytes, unknown tokens until there
     ends: NDArray[np.int64] | None
     tokenizer: Tokenizer
-    characters: int
-    bytes: int
-    unknown: int  # how many ids are <unk>
+    start: int  # where in the whole this part begins, and ends
+    stop: int
+    lines: NDArray[np.int64] | None = None  # with unit line, the numbers of the lines that belong to it; None: all
+
+    @cached_property
+    def ids(self) -> StoredIds:
+        """The ids, (n,)."""
+        return self.whole.part(self.start, self.stop)
+
+    @property
+    def tokens(self) -> int:
+        """How many ids belong to it."""
+        if self.ends is None or self.lines is None:
+            return len(self.ids)
+        return int(np.diff(self.ends, prepend=0)[self.lines].sum())
+
+    def choose(self, lines: NDArray[np.int64]) -> "TokenFile":
+        """Some of the lines, by their numbers; they stay where they are."""
+        return replace(self, lines=lines)
+
+    @property
+    def characters(self) -> int:
+        """Characters of the text that the ids stand for."""
+        return self._counts[0]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of that text in UTF-8."""
+        return self._counts[1]
+
+    @property
+    def unknown(self) -> int:
+        """How many ids are <unk>."""
+        return self._counts[2]
+
+    @property
+    def predicted(self) -> "TokenFile":
+        """The part whose tokens are predicted from those before them: all but the first token of a stream."""
+        return self if self.ends is not None else replace(self, start=min(self.start + 1, self.stop))
 
     def part(self, start: float, stop: float) -> "TokenFile":
         """The part between two fractions of the text, cut between lines when they are its unit."""
         total = len(self.ids) if self.ends is None else len(self.ends)
         i, j = round(total * start), round(total * stop)
         if self.ends is None:
-            ids, ends = self.ids[i:j], None
-        else:
-            first = int(self.ends[i - 1]) if i else 0
-            last = int(self.ends[j - 1]) if j else 0
-            ids, ends = self.ids[first:last], self.ends[i:j] - first
-        share = len(ids) / max(1, len(self.ids))
-        return TokenFile(
-            ids,
-            ends,
-            self.tokenizer,
-            round(self.characters * share),
-            round(self.bytes * share),
-            round(self.unknown * share),
-        )
+            return replace(self, start=self.start + i, stop=self.start + j)
+        first, last = (int(self.ends[k - 1]) if k else 0 for k in (i, j))
+        return replace(self, start=self.start + first, stop=self.start + last, ends=self.ends[i:j] - first)
 
     def head(self, tokens: int) -> "TokenFile":
         """At most so many tokens from the start (0: all)."""
@@ -68,12 +101,35 @@ class TokenFile:
         lines = max(1, int(np.searchsorted(self.ends, tokens, side="right")))
         return self.part(0, lines / len(self.ends))
 
+    @cached_property
+    def _counts(self) -> list[int]:
+        if self.ends is not None and self.lines is not None:
+            starts = self.ends - np.diff(self.ends, prepend=0)
+            each = [self._decoded(self.ids[starts[k] : self.ends[k]]) for k in self.lines.tolist()]
+            return [sum(counts) for counts in zip(*each, strict=True)] or [0, 0, 0]
+        return [b - a for a, b in zip(self._until(self.start), self._until(self.stop), strict=True)]
 
-def cache_dir() -> Path:
-    """SEQCLI_CACHE, or seqcli in XDG_CACHE_HOME, or ~/.cache/seqcli."""
-    if named := os.environ.get("SEQCLI_CACHE"):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seqcli"
+    def _until(self, place: int) -> list[int]:
+        """Characters, bytes and unknown tokens of the text before a place in the whole.
+
+        Between two entries of the index they are shared out by what the ids there decode to: that is the text itself,
+        unless it was normalized, or words have lost their spaces and capitals.
+        """
+        entry = int(np.searchsorted(self.index[:, 0], place, side="right")) - 1
+        begin, *before = self.index[entry].tolist()
+        if place in (0, begin):
+            return before if place else [0, 0, 0]
+        end, *after = self.index[entry + 1].tolist()
+        some, all_ = (self._decoded(self.whole[begin:at]) for at in (place, end))
+        return [b + (a - b) * s // max(1, n) for b, a, s, n in zip(before, after, some, all_, strict=True)]
+
+    def _decoded(self, ids: Ids) -> list[int]:
+        """Characters, bytes and unknown tokens of these ids by themselves; <eos> is the line end that it stands for."""
+        ends, unknown = (int((ids == special).sum()) for special in (EOS, UNK))
+        text = self.tokenizer.decode(ids)
+        raw = self.tokenizer.name == "byte"  # what is cut within a character would decode to more
+        size = len(ids) if raw else len(text.encode("utf-8", "surrogatepass")) + ends
+        return [len(text) + ends, size, unknown]
 
 
 def open_tokens(
@@ -84,40 +140,82 @@ def open_tokens(
     tokenizer: Tokenizer | None = None,
     kind: str = "char",
     options: dict[str, Any] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda text: None,
 ) -> TokenFile:
     """The token file of these texts, from the cache or made now.
 
     With a `tokenizer` the text is written in its ids; without, one of `kind` is trained on the text with `options`.
     `progress` is told, in words, before any work that a user would wait for. Raises DataError.
     """
-    how: dict[str, Any] = {"unit": unit, "invalid": invalid, "format": FORMAT}
-    how |= {"tokenizer": tokenizers.to_json(tokenizer)} if tokenizer else {"kind": kind, "options": options or {}}
-    how["content"] = [file_digest(path, progress) for path in paths]
-    key = hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:32]
-    place = cache_dir() / "tokens" / key
-    if not (place / "meta.json").is_file():
-        raw = (tokenizer.name if tokenizer else kind) == "byte"
+    name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
+    about = {"format": FORMAT, "unit": unit, "invalid": invalid}
+    about["content"] = [file_digest(path, progress) for path in paths]
 
-        def blocks() -> Iterator[str]:
-            return read_blocks(paths, invalid=invalid, raw=raw, lines=unit == "line")
+    def blocks(raw: bool) -> Iterator[str]:
+        return read_blocks(paths, invalid=invalid, raw=raw, lines=unit == "line")
 
-        try:
-            if tokenizer is None:
-                progress(f"Reading the vocabulary of {_name(paths)}")
-                texts = blocks() if unit == "stream" else _without_line_ends(blocks(), kind)
-                tokenizer = tokenizers.train(kind, texts, **(options or {}))
-            progress(f"Tokenizing {_name(paths)}")
-            _write(place, blocks(), tokenizer, unit)
-        except OSError as error:
-            raise DataError(
-                f"The cache {cache_dir()} cannot be written: {error.strerror}. Name another in SEQCLI_CACHE."
-            ) from None
-    return _open(place)
+    try:
+        if tokenizer is None:
+            note = cache_dir() / "vocabularies" / (key_of({**about, "kind": kind, "options": options or {}}) + ".json")
+            tokenizer = _known_tokenizer(note, name, progress)
+        if tokenizer is None:
+            progress(f"Reading the vocabulary of {name}")
+            texts = blocks(kind == "byte") if unit == "stream" else _without_line_ends(blocks(kind == "byte"), kind)
+            tokenizer = tokenizers.train(kind, texts, **(options or {}))
+            write_note(note, tokenizers.to_json(tokenizer))
+        # by the tokenizer, whether it was trained now or comes from a checkpoint: they share the file
+        place = cache_dir() / "tokens" / key_of({**about, "tokenizer": tokenizers.to_json(tokenizer)})
+        if (found := _known_tokens(place, tokenizer, unit, name, progress)) is not None:
+            return found
+        progress(f"Tokenizing {name}")
+        size = max(LEAST, sum(path.stat().st_size for path in paths) // ENTRIES)
+        _write(place, _pieces(blocks(tokenizer.name == "byte"), size), tokenizer, unit)
+    except OSError as error:
+        raise DataError(
+            f"The cache {cache_dir()} cannot be written: {error.strerror}. Name another in SEQCLI_CACHE."
+        ) from None
+    return _open(place, tokenizer, unit)
 
 
-def _name(paths: list[Path]) -> str:
-    return str(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
+def _known_tokenizer(note: Path, name: str, progress: Progress) -> Tokenizer | None:
+    """The tokenizer in the cache; None when there is none, or it is damaged, which is said."""
+    try:
+        return tokenizers.from_json(read_note(note))
+    except FileNotFoundError:
+        return None
+    except (ValueError, CheckpointError):
+        progress(f"The cached vocabulary of {name} is damaged; it is made anew.")
+        return None
+
+
+def _known_tokens(place: Path, tokenizer: Tokenizer, unit: str, name: str, progress: Progress) -> TokenFile | None:
+    """The token file in the cache; None when there is none, or it is damaged, which is said."""
+    if not place.exists():
+        return None
+    try:
+        return _open(place, tokenizer, unit)
+    except (OSError, ValueError, KeyError, TypeError):
+        progress(f"The cached tokens of {name} are damaged; they are made anew.")
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+
+
+def _open(place: Path, tokenizer: Tokenizer, unit: str) -> TokenFile:
+    meta = read_note(place / "meta.json")
+
+    def checked(name: str, dtype: str) -> NDArray[Any]:
+        if checksums(place / name) != meta["sums"][name]:
+            raise ValueError(f"{place / name} is damaged")
+        return mapped(place / name, dtype)
+
+    ids = StoredIds(place / "tokens.bin", meta["dtype"], meta["sums"]["tokens.bin"])
+    if len(ids) != meta["tokens"]:
+        raise ValueError(f"{place} is cut short")
+    ends = checked("lines.bin", "int64") if unit == "line" else None
+    return TokenFile(ids, checked("index.bin", "int64").reshape(-1, 4), ends, tokenizer, 0, len(ids))
+
+
+# --- making one -----------------------------------------------------------------------------------------------------
 
 
 def _without_line_ends(blocks: Iterator[str], kind: str) -> Iterator[str]:
@@ -126,39 +224,15 @@ def _without_line_ends(blocks: Iterator[str], kind: str) -> Iterator[str]:
     return (block.replace("\n", between) for block in blocks)
 
 
-def file_digest(path: Path, progress: Callable[[str], None] = lambda text: None) -> str:
-    """SHA-256 of a file's content, remembered while its size and modification time stay the same."""
-    stat = path.stat()
-    known = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    note = cache_dir() / "files" / (hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32] + ".json")
-    try:
-        found = json.loads(note.read_text())
-        if {k: found[k] for k in known} == known:
-            return str(found["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    if stat.st_size > 200 << 20:
-        progress(f"Looking through {path}")
-    try:
-        with path.open("rb") as file:
-            digest = (
-                hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-            )
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps({**known, "sha256": digest}))
-    except OSError:
-        pass  # then it is looked through again next time
-    return digest
-
-
-def _sha256(file: Any) -> str:
-    hasher = hashlib.sha256()  # Python 3.10 has no hashlib.file_digest
-    while block := file.read(1 << 20):
-        hasher.update(block)
-    return hasher.hexdigest()
+def _pieces(blocks: Iterator[str], size: int) -> Iterator[str]:
+    """The blocks, cut into pieces of about this size where lines end, which changes no token."""
+    for block in blocks:
+        start = 0
+        while len(block) - start > size and (cut := block.find("\n", start + size) + 1):
+            yield block[start:cut]
+            start = cut
+        if start < len(block):
+            yield block[start:]
 
 
 def _encode(blocks: Iterator[str], tokenizer: Tokenizer, unit: str) -> Iterator[tuple[Ids, list[int] | None, str]]:
@@ -178,63 +252,17 @@ def _encode(blocks: Iterator[str], tokenizer: Tokenizer, unit: str) -> Iterator[
 
 
 def _write(place: Path, blocks: Iterator[str], tokenizer: Tokenizer, unit: str) -> None:
-    """Write the token file beside its place and move it there whole."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=".making-"))
-    try:
-        characters = size = unknown = end = 0
+    index = [np.zeros(4, np.int64)]
+    with making(place) as temporary:
         with (temporary / "tokens.bin").open("wb") as out, (temporary / "lines.bin").open("wb") as ends:
             for ids, lengths, text in _encode(blocks, tokenizer, unit):
                 out.write(ids.astype(dtype).tobytes())
                 if lengths is not None:
-                    ends.write((end + np.cumsum(lengths, dtype=np.int64)).tobytes())
-                end += len(ids)
-                characters += len(text)
-                size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
-                unknown += int((ids == tokenizers.UNK).sum())
-        meta = {
-            "dtype": dtype.name,
-            "unit": unit,
-            "tokens": end,
-            "characters": characters,
-            "bytes": size,
-            "unknown": unknown,
-            "tokenizer": tokenizers.to_json(tokenizer),
-        }
-        (temporary / "meta.json").write_text(json.dumps(meta))
-        try:
-            temporary.replace(place)
-        except OSError:
-            if not (place / "meta.json").is_file():  # else another process made the same meanwhile
-                shutil.rmtree(place, ignore_errors=True)
-                temporary.replace(place)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _open(place: Path) -> TokenFile:
-    try:
-        return _opened(place)
-    except (OSError, ValueError, KeyError):
-        shutil.rmtree(place, ignore_errors=True)
-        raise DataError(
-            f"The cached token file {place} was damaged and has been removed; start again to make it anew."
-        ) from None
-
-
-def _opened(place: Path) -> TokenFile:
-    meta = json.loads((place / "meta.json").read_text())
-
-    def mapped(name: str, dtype: str) -> NDArray[Any]:
-        if (place / name).stat().st_size == 0:  # an empty file cannot be mapped
-            return np.zeros(0, dtype)
-        return np.memmap(place / name, dtype=dtype, mode="r")
-
-    ids = mapped("tokens.bin", meta["dtype"])
-    if len(ids) != meta["tokens"]:
-        raise ValueError("cut short")
-    ends = mapped("lines.bin", "int64") if meta["unit"] == "line" else None
-    return TokenFile(
-        ids, ends, tokenizers.from_json(meta["tokenizer"]), meta["characters"], meta["bytes"], meta["unknown"]
-    )
+                    ends.write((index[-1][0] + np.cumsum(lengths, dtype=np.int64)).tobytes())
+                size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
+                index.append(index[-1] + (len(ids), len(text), size, int((ids == UNK).sum())))
+        (temporary / "index.bin").write_bytes(np.stack(index).tobytes())
+        sums = {path.name: checksums(path) for path in temporary.iterdir()}
+        write_note(temporary / "meta.json", {"dtype": dtype.name, "tokens": int(index[-1][0]), "sums": sums})

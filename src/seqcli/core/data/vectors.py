@@ -7,7 +7,6 @@
 Which one a file is, its first bytes tell. Only the vectors of wanted words are kept, so a file may be of any size.
 """
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.core.files import open_regular, writing
 from seqcli.errors import DataError
 
 Form = Literal["glove", "word2vec", "word2vec-binary"]
@@ -99,7 +99,7 @@ def read_vectors(path: str | Path, wanted: Collection[str] | None = None) -> Vec
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        return path.open("rb", buffering=BLOCK)
+        return open_regular(path, BLOCK)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
     except OSError as error:
@@ -194,23 +194,20 @@ def _is_number(text: bytes) -> bool:
 def write_vectors(path: str | Path, words: Sequence[str], matrix: NDArray[Any], form: Form) -> None:
     """Write words and their vectors (n, D) so that `path` is at every moment the old file or the new one, whole.
 
-    Text has as many digits as float32 needs to be read back to the same bits. Raises DataError when
-    it cannot be written.
+    Text has as many digits as float32 needs to be read back to the same bits. Raises DataError when it cannot be
+    written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     rows = np.asarray(matrix, dtype="<f4")
     assert len(rows) == len(words)
     line = " ".join(["%.9g"] * rows.shape[1])
     try:
-        with temporary.open("wb") as file:
+        with writing(path) as file:
             if form != "glove":
                 file.write(f"{len(words)} {rows.shape[1]}\n".encode())
             for word, row in zip(words, rows, strict=True):
                 start = word.encode() + b" "
                 file.write(start + (row.tobytes() if form == "word2vec-binary" else (line % tuple(row)).encode()))
                 file.write(b"\n")
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error.strerror}.") from None

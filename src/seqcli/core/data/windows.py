@@ -5,7 +5,7 @@ Frequent words are thinned out: of a word that is the part f of the text, min(1,
 but never reach beyond a line. The width of each window is drawn from 1 to w, so that near words count more.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqcli.core.data.stored import IdArray
 from seqcli.core.tokenizers import EOS, SPECIALS
 
 STRETCH = 1 << 15  # tokens of the text in a step
@@ -35,7 +36,7 @@ class Block(NamedTuple):
 class Words:
     """How often each id of a vocabulary stands in a text, and what follows from it: what is kept, what is drawn."""
 
-    def __init__(self, ids: NDArray[Any], vocab_size: int, subsample: float) -> None:
+    def __init__(self, ids: IdArray, vocab_size: int, subsample: float) -> None:
         counts = np.zeros(vocab_size, dtype=np.int64)
         for start in range(0, len(ids), 1 << 24):  # the text may be larger than memory
             counts += np.bincount(ids[start : start + (1 << 24)], minlength=vocab_size)
@@ -75,9 +76,7 @@ class WindowBatches:
     Windows do not reach from one stretch into the next. A chunk shares so many negatives: none for the full softmax.
     """
 
-    def __init__(
-        self, ids: NDArray[Any], words: Words, *, window: int, batch_size: int, shared: int, seed: int = 0
-    ) -> None:
+    def __init__(self, ids: IdArray, words: Words, *, window: int, batch_size: int, shared: int, seed: int = 0) -> None:
         self._ids, self._words, self._seed = ids, words, seed
         self.window, self.batch_size = window, -(-batch_size // CHUNK) * CHUNK
         self._shared = shared

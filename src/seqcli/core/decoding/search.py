@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -92,7 +93,7 @@ def sample(
     """
     o, B, K, device = options, len(limit), 1 if filters.temperature == 0 else options.n_best, limit.device
     sentences = torch.arange(B, device=device)  # which sentence each row of the batch is
-    own = [torch.Generator().manual_seed(seed) for seed in seeds]
+    own = [np.random.default_rng(seed) for seed in seeds]
     if K > 1:
         state = scorer.select(state, sentences, limit.new_zeros(B, K))
     written = limit.new_full((B, K, int(limit.max()) + 1), o.eos)
@@ -106,8 +107,9 @@ def sample(
         if filters == GREEDY:
             _, _, tokens = likeliest(p, torch.zeros_like(total[sentences]), 1)
         else:
-            noise = torch.cat([gumbel_noise(K, p.shape[2], own[k]) for k in sentences.tolist()]).float().to(device)
-            tokens = draw(p.flatten(0, 1).float().log(), filters, noise).view(-1, K)
+            noise = np.concatenate([gumbel_noise(K, p.shape[2], own[k]) for k in sentences.tolist()])
+            drawn = draw(p.flatten(0, 1).float().log().cpu().numpy(), filters, noise)
+            tokens = torch.from_numpy(drawn).to(device).view(-1, K)
         tokens = torch.where(last, o.eos, tokens)
         going_on = (past[..., 1:] != o.eos).all(2)
         total[sentences] += torch.where(going_on, p.gather(2, tokens[..., None])[..., 0].float().log(), 0.0)

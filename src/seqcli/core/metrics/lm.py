@@ -3,7 +3,7 @@
 import math
 
 
-def figures(total: float, tokens: int, hits: int, *, characters: float, bytes: float, loss: str) -> dict[str, float]:
+def figures(total: float, tokens: int, hits: int, *, characters: int, bytes: int, loss: str) -> dict[str, float]:
     """Figures from the summed loss of `tokens` targets that stand for so many characters and bytes.
 
     For cross-entropy (nats): perplexity = exp(loss); bits per character and byte are the total in bits over the length
@@ -14,6 +14,6 @@ def figures(total: float, tokens: int, hits: int, *, characters: float, bytes: f
     if loss == "cross-entropy":
         bits = total / math.log(2)
         found["perplexity"] = math.exp(mean) if mean < 700 else math.inf
-        found["bits_per_character"] = bits / characters
-        found["bits_per_byte"] = bits / bytes
+        found["bits_per_character"] = bits / max(1, characters)
+        found["bits_per_byte"] = bits / max(1, bytes)
     return found

@@ -1,21 +1,27 @@
 """What a default of None becomes: sizes and rates by the amount of data, the budget and the machine."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build, option_name
+from seqcli.core.models.lm import build_lm
+from seqcli.core.models.seq2seq import build_seq2seq
 from seqcli.core.training.device import pick_precision
 from seqcli.core.training.optimizer import PEAK
+from seqcli.core.training.speed import Seen, steps_per_second
 from seqcli.errors import ConfigError
+
+Say = Callable[[str], None]
 
 
 def shared(config: Config, device: torch.device) -> dict[str, Any]:
     """What is chosen in the same way for every task."""
     if config.encoding == "one-hot" and config.embedding_dim:
         raise ConfigError("--embedding-dim is the width of an embedding, and --encoding one-hot has none.")
-    c: dict[str, Any] = config.model_dump()
+    c: dict[str, Any] = config.as_dict()
     c["device"] = device.type
     c["precision"] = pick_precision(config.precision, device)
     if not (c["epochs"] or c["steps"] or c["minutes"]):
@@ -50,7 +56,19 @@ def dropout(passes: float, table: tuple[tuple[float, float], ...], most: float) 
     return next((rate for below, rate in table if passes < below), most)
 
 
-def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, *, bounded: bool = True) -> Config:
+# the hidden units of a language model, and the tokens that it must see to be better than the one before
+LM_SIZES = ((256, 0.0), (384, 6e5), (512, 3e6), (768, 1.5e7), (1024, 1e8))
+
+
+def resolve(
+    config: Config,
+    tokens: int,
+    vocab_size: int,
+    device: torch.device,
+    *,
+    say: Say = lambda text: None,
+    bounded: bool = True,
+) -> Config:
     """The configuration with every auto value chosen, by the amount of data, the budget and the machine."""
     c = shared(config, device)
     c["task"], c["bidirectional"], c["tie"] = "lm", False, bool(config.tie)
@@ -59,23 +77,7 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
     small = tokens < 2e5
     if bounded and not (c["epochs"] or c["steps"]):
         c["epochs"] = max(12.0, round(5e5 / tokens)) if small else 30.0  # more would only be learnt by heart
-    # how many tokens the budget can see, at the speed of a laptop
-    seen = min(c["minutes"] * 60 * 45_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
-    if c["steps"]:
-        seen = min(seen, c["steps"] * (c["batch_size"] or 20) * (c["window"] or 64))
     lines = config.unit == "line"
-    if c["hidden"] is None:
-        by_budget = 256 if seen < 6e5 else 384 if seen < 5e6 else 512 if seen < 5e7 else 768
-        by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 1024
-        c["hidden"] = min(by_budget, by_data)
-    if c["embedding_dim"] is None and c["encoding"] == "embedding":
-        c["embedding_dim"] = c["hidden"] if c["tie"] else 128 if vocab_size < 1000 else min(256, c["hidden"])
-    if c["tie"] and c["embedding_dim"] != c["hidden"]:
-        raise ConfigError(
-            f"--tie needs --embedding-dim equal to --hidden, but they are {c['embedding_dim']} and {c['hidden']}."
-        )
-    if c["dropout"] is None:
-        c["dropout"] = dropout(seen / tokens, ((1.5, 0.0), (5, 0.1), (10, 0.2), (0 if small else 25, 0.35)), 0.5)
     c["window"] = c["window"] or (256 if lines else 64)
     if c["batch_size"] is None:
         size = 64 if lines else 20
@@ -83,27 +85,98 @@ def resolve(config: Config, tokens: int, vocab_size: int, device: torch.device, 
             size //= 2
         c["batch_size"] = size
     c["lr"] = c["lr"] or PEAK[c["optimizer"]]
+
+    def sized(hidden: int) -> dict[str, Any]:
+        width = c["embedding_dim"]
+        if width is None and c["encoding"] == "embedding":
+            width = hidden if c["tie"] else 128 if vocab_size < 1000 else min(256, hidden)
+        return c | {"hidden": hidden, "embedding_dim": width, "dropout": c["dropout"] or 0.0}
+
+    seen = Seen(c, tokens, c["batch_size"] * c["window"], lambda hidden: lm_speed(build(sized(hidden)), vocab_size))
+    if c["hidden"] is None:
+        by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 1024
+        c["hidden"] = min(LM_SIZES[0][0], by_data)
+        for hidden, least in LM_SIZES[1:]:
+            if hidden > by_data or not seen.can_be(hidden, least):
+                break
+            c["hidden"] = hidden
+    if c["dropout"] is None:
+        passes = seen.by(c["hidden"]) / tokens
+        c["dropout"] = dropout(passes, ((1.2, 0.0), (3.4, 0.1), (7, 0.2), (0 if small else 18, 0.35)), 0.5)
+    tell_speed(seen, c["hidden"], say)
+    c |= sized(c["hidden"])
+    if c["tie"] and c["embedding_dim"] != c["hidden"]:
+        raise ConfigError(
+            f"--tie needs --embedding-dim equal to --hidden, but they are {c['embedding_dim']} and {c['hidden']}."
+        )
     return build(c)
 
 
-def resolve_pairs(config: Config, pairs: int, tokens: int, device: torch.device, *, bounded: bool = True) -> Config:
-    """The same for a translation model: `pairs` of together so many target `tokens`."""
+def tell_speed(seen: Seen, hidden: int, say: Say) -> None:
+    """Say what sizes were chosen by."""
+    if seen.measured:
+        say(f"Here a network of {hidden} units learns about {seen.measured[hidden]:,.0f} tokens a second.")
+
+
+def lm_speed(config: Config, vocab_size: int) -> float:
+    """Tokens a second of training a language model of these sizes here."""
+    B, T = config.batch_size or 1, min(config.window or 1, 64)
+    ids = torch.arange(B * T, device=config.device).remainder(vocab_size).view(B, T)
+    steps = steps_per_second(lambda: build_lm(config, vocab_size), lambda model: model.loss(ids, ids)[0], config)
+    return B * T * steps
+
+
+def resolve_pairs(
+    config: Config,
+    pairs: int,
+    tokens: tuple[int, int],
+    vocab_sizes: tuple[int, int],
+    device: torch.device,
+    *,
+    say: Say = lambda text: None,
+    bounded: bool = True,
+) -> Config:
+    """The same for a translation model: `pairs` of together so many `tokens`, of sources and of targets."""
     c = shared(config, device)
     c["task"] = "translate"
     c["bidirectional"] = config.bidirectional is not False
     c["tie"] = config.tie is not False
     c["label_smoothing"] = 0.1 if config.label_smoothing is None else config.label_smoothing
     if bounded and not (c["epochs"] or c["steps"]):
-        c["epochs"] = max(60.0, round(2e6 / tokens))  # more would only be learnt by heart
-    c["hidden"] = c["hidden"] or 256
+        c["epochs"] = max(60.0, round(2e6 / tokens[1]))  # more would only be learnt by heart
+    # dates, sums, names: a few characters in short texts are learnt as well, and sooner, by half the units
+    short = config.tokens in ("char", "byte") and max(vocab_sizes) < 150 and max(tokens) < 40 * pairs
+    c["hidden"] = c["hidden"] or (128 if short else 256)
     c["embedding_dim"] = c["embedding_dim"] or c["hidden"]
     if c["batch_size"] is None and c["batch_tokens"] is None:
         c["batch_tokens"] = 1000
-    seen = min(c["minutes"] * 60 * 12_000 if c["minutes"] else 1e12, c["epochs"] * tokens if c["epochs"] else 1e12)
-    if c["dropout"] is None:
-        c["dropout"] = dropout(seen / tokens, ((2, 0.1), (8, 0.2)), 0.3)
     c["lr"] = c["lr"] or (0.5 * PEAK[c["optimizer"]])
+    lengths = tokens[0] / pairs, tokens[1] / pairs
+    rows = c["batch_size"] or max(1, round(c["batch_tokens"] / lengths[1]))
+    seen = Seen(
+        c,
+        tokens[1],
+        rows * lengths[1],
+        lambda hidden: pair_speed(build(c | {"dropout": 0.0}), rows, lengths, vocab_sizes),
+    )
+    if c["dropout"] is None:
+        c["dropout"] = dropout(seen.by(c["hidden"]) / tokens[1], ((1.3, 0.1), (5.5, 0.2)), 0.3)
+    tell_speed(seen, c["hidden"], say)
     return build(c)
+
+
+def pair_speed(config: Config, rows: int, lengths: tuple[float, float], vocab_sizes: tuple[int, int]) -> float:
+    """Target tokens a second of training a translation model of these sizes here, on pairs of these mean lengths."""
+    S, T = (max(1, round(length)) for length in lengths)
+    source = torch.arange(rows * S, device=config.device).remainder(vocab_sizes[0]).view(rows, S)
+    target = torch.arange(rows * T, device=config.device).remainder(vocab_sizes[1]).view(rows, T)
+    real = torch.ones_like(source, dtype=torch.bool), torch.ones_like(target, dtype=torch.bool)
+    steps = steps_per_second(
+        lambda: build_seq2seq(config, *vocab_sizes),
+        lambda model: model.loss(source, real[0], target, target, real[1], label_smoothing=0.1),
+        config,
+    )
+    return rows * T * steps
 
 
 def resolve_tags(

@@ -1,17 +1,19 @@
 """The task `classify`: a label for every text."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config
-from seqcli.core.data.labelled import Labelled, LabelReader, stratified
+from seqcli.core.data.labelled import Labelled, LabelReader, at_most, is_number, stratified
 from seqcli.core.data.pairs import blocks
 from seqcli.core.data.ragged import Lines, RowBatches
 from seqcli.core.data.readers import find_files, tell_skipped
@@ -25,6 +27,7 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import DataError
 
 Say = Callable[[str], None]
+FEW = 20  # so many labels may be anything
 
 
 class ClassifyJob:
@@ -34,26 +37,24 @@ class ClassifyJob:
         set_threads(config.threads)
         self.device = pick_device(config.device)
         training, valid = read_data(config, say)
-        counts = Counter(t.label for t in (*training, *valid))
-        first = training[0].label
-        if config.label_column is None and counts[first] == 1 and len(training) > 20:
-            say(
-                f"The label {first!r} of the first line comes once only. If that line is a header, name its columns: "
-                "--text-column, --label-column."
-            )
-        counts = Counter(t.label for t in training)
         if metadata is not None:
             self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])
         else:
             config = choose_tokens(with_width(config), training)
             self.tokenizer = train_tokenizer(config, training)
+            counts = Counter(t.label for t in training)
             self.labels = sorted(counts, key=lambda label: (-counts[label], label))
         if len(self.labels) < 2:
             raise DataError(f"Every text has the label {self.labels[0]!r}: there is nothing to learn.")
         self._number = {label: k for k, label in enumerate(self.labels)}
         assert config.max_length
-        self._lines, cut = self._encoded(training, config.max_length)
         self._valid_lines, _ = self._encoded(valid, config.max_length)
+        kept = at_most(numbered(valid), self._valid_lines.lengths, config.valid_tokens, config.seed)
+        self._valid_lines = self._valid_lines.select(np.flatnonzero(kept))
+        if config.valid is None:  # what is not validated on is learnt from
+            training += [text for text, out in zip(valid, kept, strict=True) if not out]
+        valid = [text for text, out in zip(valid, kept, strict=True) if out]
+        self._lines, cut = self._encoded(training, config.max_length)
         if cut:
             say(f"{cut} texts are longer than --max-length {config.max_length} tokens: their beginnings are read.")
         self.train_tokens, self.valid_tokens = len(self._lines.ids), len(self._valid_lines.ids)
@@ -64,6 +65,7 @@ class ClassifyJob:
             say(complaint)
         self._wanted = torch.tensor([self._number[t.label] for t in training])
         self._valid = [t.label for t in valid]
+        counts = Counter(t.label for t in training)
         weights = torch.tensor([len(training) / (len(counts) * counts[label]) for label in self.labels])
         self._weights = weights.to(self.device) if c.class_weights == "balanced" else None
         self.temperature = 1.0
@@ -103,7 +105,7 @@ class ClassifyJob:
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "classify",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             "labels": self.labels,
             "temperature": self.temperature,
@@ -124,15 +126,47 @@ def read_data(config: Config, say: Say) -> tuple[list[Labelled], list[Labelled]]
         return found
 
     found = read(config.files)
+    check_labels(config, found, say)
     if config.valid is not None:
         return found, read([config.valid])
-    _, numbers = np.unique(np.array([t.label for t in found], dtype=object), return_inverse=True)
-    held = stratified(numbers, config.valid_split, config.seed)
+    held = stratified(numbered(found), config.valid_split, config.seed)
     if config.valid_split and not held.any():
         say("There are too few texts to keep some for validation: all are trained on.")
     return [t for t, out in zip(found, held, strict=True) if not out], [
         t for t, out in zip(found, held, strict=True) if out
     ]
+
+
+def numbered(texts: Sequence[Labelled]) -> NDArray[np.int64]:
+    """The labels of texts as numbers (n,)."""
+    _, numbers = np.unique(np.array([t.label for t in texts], dtype=object), return_inverse=True)
+    return numbers.astype(np.int64).reshape(len(texts))
+
+
+def check_labels(config: Config, texts: Sequence[Labelled], say: Say) -> None:
+    """Tells of a first line that may be a header. Raises DataError for labels that hardly are any, like the values of a
+    series: many numbers, or almost as many labels as texts."""
+    counts = Counter(t.label for t in texts)
+    numbers = list(filter(is_number, counts))
+    complaint = ""
+    if len(counts) > FEW and len(numbers) > 0.9 * len(counts):
+        complaint = (
+            f"The labels are {len(counts)} different numbers, like {', '.join(numbers[:3])}. A classifier takes "
+            "each of them for a name, and learns nothing of how near they are to each other."
+        )
+    elif len(counts) > FEW and 2 * len(counts) > len(texts):
+        complaint = (
+            f"The {len(texts)} texts have {len(counts)} different labels, like {', '.join(list(counts)[:3])}: there is "
+            "next to nothing to learn a label from that comes once."
+        )
+    if complaint and not config.many_labels:
+        raise DataError(f"{complaint} Is another column meant (--label-column)? To go on all the same: --many-labels.")
+    first = texts[0]
+    if config.label_column is None and counts[first.label] == 1 and len(texts) > 20:
+        say(
+            f"The label {first.label!r} of the first line comes once only. If that line is a header, name its columns: "
+            f"{shlex.join(['--text-column', first.text, '--label-column', first.label])}"
+        )
 
 
 def choose_tokens(config: Config, texts: Sequence[Labelled]) -> Config:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import FIELDS, Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
 from seqcli.core.models.embed import add, build_tables
@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
 # negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
 SHARED = {"skipgram": 32, "cbow": 16}
-DEFAULT_SPLIT = Config.model_fields["valid_split"].default
+DEFAULT_SPLIT = FIELDS["valid_split"].default
 
 
 class EmbedJob:
@@ -97,7 +97,7 @@ class EmbedJob:
         return "\n".join(lines) or None
 
     def metadata(self) -> dict[str, Any]:
-        return {"task": "embed", "config": self.config.model_dump(), "tokenizer": tokenizers.to_json(self.tokenizer)}
+        return {"task": "embed", "config": self.config.as_dict(), "tokenizer": tokenizers.to_json(self.tokenizer)}
 
 
 class Ahead:
@@ -128,7 +128,7 @@ def check(config: Config) -> None:
 
 def resolve(config: Config, words: Words, tokens: int, device: torch.device) -> Config:
     """The configuration with every auto value chosen."""
-    c: dict[str, Any] = config.model_dump()
+    c: dict[str, Any] = config.as_dict()
     c |= {"task": "embed", "tokens": "word", "device": device.type, "precision": "fp32", "optimizer": "sgd"}
     c["warmup"] = config.warmup or 0
     c["embedding_dim"] = config.embedding_dim or 100

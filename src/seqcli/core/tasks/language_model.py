@@ -1,25 +1,28 @@
 """A trained language model, ready to use."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
-from seqcli.core.data import TokenFile, find_texts, held_out_batches, open_tokens
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.metrics.lm import figures
-from seqcli.core.models.generate import Generator
-from seqcli.core.models.lm import RecurrentLM, build_lm
-from seqcli.core.models.start import load_weights
+from seqcli.core.models.generate import Steps, TorchSteps, generate
+from seqcli.core.models.numpy_lm import STEPS, NumpyLM
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
-from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import CheckpointError, ConfigError, DataError, VocabularyError
+
+if TYPE_CHECKING:  # torch is imported when something is measured, or computed on a GPU
+    from seqcli.core.data import TokenFile
+    from seqcli.core.models.lm import RecurrentLM
 
 Say = Callable[[str], None]
 
@@ -68,26 +71,72 @@ class Writer:
 
 
 class LanguageModel:
-    """A trained language model: sample from it, measure it."""
+    """A trained language model: sample from it, measure it.
+
+    On a processor text is written in NumPy, whose operations start faster than torch's and need no torch at all; on
+    `device` cuda or mps, and for a cell without steps in NumPy, torch writes it.
+    """
 
     def __init__(
-        self, model: RecurrentLM, tokenizer: Tokenizer, config: Config, figures: dict[str, float] | None = None
+        self,
+        weights: Mapping[str, NDArray[Any]],
+        tokenizer: Tokenizer,
+        config: Config,
+        figures: dict[str, float] | None = None,
+        *,
+        device: str = "auto",
+        threads: int = 0,
     ) -> None:
-        self.model, self.tokenizer, self.config = model, tokenizer, config
+        self.weights, self.tokenizer, self.config = weights, tokenizer, config
         self.figures = figures or {}
+        self.device, self.threads = device, threads
 
     @classmethod
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "LanguageModel":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
-        set_threads(threads)
         try:
             config = build(stored.metadata["config"])
             tokenizer = tokenizers.from_json(stored.metadata["tokenizer"])
-            model = build_lm(config, tokenizer.vocab_size)
-            load_weights(model, stored.tensors)
         except (KeyError, ConfigError) as error:
             raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
-        return cls(model.to(pick_device(device)).eval(), tokenizer, config, stored.metadata.get("figures"))
+        figures = stored.metadata.get("figures")
+        model = cls(stored.tensors, tokenizer, config, figures, device=device, threads=threads)
+        _ = model.in_numpy if model.writes_in_numpy else model.model  # now, for what may be wrong with it
+        return model
+
+    @classmethod
+    def of(cls, network: "RecurrentLM", tokenizer: Tokenizer, config: Config) -> "LanguageModel":
+        """The model of a network as it is now."""
+        weights = {name: p.detach().float().cpu().numpy().copy() for name, p in network.named_parameters()}
+        return cls(weights, tokenizer, config)
+
+    @property
+    def writes_in_numpy(self) -> bool:
+        """Whether text is written without torch."""
+        return self.device in ("auto", "cpu") and self.config.cell in STEPS
+
+    @cached_property
+    def in_numpy(self) -> NumpyLM:
+        """The network in NumPy."""
+        return NumpyLM(self.weights, self.config, self.tokenizer.vocab_size)
+
+    @cached_property
+    def model(self) -> "RecurrentLM":
+        """The torch network, on its device. Raises CheckpointError, and ConfigError where there is no such device."""
+        import torch
+
+        from seqcli.core.models.lm import build_lm
+        from seqcli.core.models.start import load_weights
+        from seqcli.core.training.device import pick_device, set_threads
+
+        set_threads(self.threads)
+        device = pick_device(self.device)
+        try:
+            network = build_lm(self.config, self.tokenizer.vocab_size)
+        except ConfigError as error:
+            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+        load_weights(network, {name: torch.as_tensor(array) for name, array in self.weights.items()})
+        return network.to(device).eval()
 
     def encode_prime(self, prime: str) -> tuple[list[int], list[str]]:
         """Ids of a prime, and the pieces of it that the vocabulary lacks, which become <unk>.
@@ -124,7 +173,7 @@ class LanguageModel:
         """Sample, yielding (sample, text, ended): pieces of text as they come; `ended` says why a sample ended.
 
         The prime runs through the network once. Without one, a stream model starts as after a line's end. With `seed`
-        None every call gives another sample.
+        None every call gives another sample. Sample k depends on the seed and k alone, not on how many are made.
         """
         ids, _ = self.encode_prime(prime)
         lines = self.config.unit == "line"
@@ -134,11 +183,15 @@ class LanguageModel:
             newline = self.tokenizer.encode("\n").tolist()
             ids = newline if newline and newline[0] != UNK else [len(tokenizers.SPECIALS)]
         filters = Filters(temperature, top_k, top_p, repetition_penalty)
-        random = torch.Generator()
-        random.seed() if seed is None else random.manual_seed(seed)
+        randoms = [np.random.default_rng(own) for own in np.random.SeedSequence(seed).spawn(num_samples)]
         writers = [Writer(self.tokenizer, ids if prime else [], stop, length, ends=lines) for _ in range(num_samples)]
         going = list(enumerate(writers))
-        for chosen in Generator(self.model, ids, num_samples, filters, random, ends=lines):
+        steps: Steps = (
+            self.in_numpy.after(ids, num_samples) if self.writes_in_numpy else TorchSteps(self.model, ids, num_samples)
+        )
+        if not np.isfinite(steps.scores).all():
+            raise CheckpointError("The model gives no finite numbers: its training went wrong, or its file is damaged.")
+        for chosen in generate(steps, ids, filters, randoms, ends=lines):
             for k, writer in going:
                 piece = writer.write(chosen[k])
                 if piece or writer.ended:
@@ -162,6 +215,8 @@ class LanguageModel:
 
     def evaluate(self, path: str | Path, *, say: Say = lambda text: None) -> dict[str, float]:
         """Figures of a text: loss, perplexity, accuracy, bits per character and byte, tokens, tokens_per_s."""
+        from seqcli.core.data import find_texts, open_tokens
+
         c = self.config
         data = open_tokens(
             find_texts([path]), unit=c.unit, invalid=c.invalid_utf8, tokenizer=self.tokenizer, progress=say
@@ -176,20 +231,20 @@ class LanguageModel:
         return {**found, "tokens_per_s": found["tokens"] / seconds}
 
 
-@torch.no_grad()
-def evaluate(model: RecurrentLM, data: TokenFile) -> dict[str, float]:
+def evaluate(model: "RecurrentLM", data: "TokenFile") -> dict[str, float]:
     """Figures of a text or of lines (see metrics.lm.figures); every target counts once."""
+    import torch
+
+    from seqcli.core.data import held_out_batches
+
     device = next(model.parameters()).device
-    batches = held_out_batches(data.ids, data.ends)
     total, hits, tokens, state = 0.0, 0, 0, None
-    for batch, counted in batches:
+    for batch, counted in held_out_batches(data.ids, data.ends, data.lines):
         here = batch.to(device)
         losses, right, state = model.target_scores(here.x, here.y, None if batch.fresh else state, here.mask)
         if counted:
             total += losses.sum(dtype=torch.float64).item() if device.type != "mps" else losses.sum().item()
             hits += int(right.sum())
             tokens += batch.tokens
-    share = tokens / len(data.ids)
-    return figures(
-        total, tokens, hits, characters=data.characters * share, bytes=data.bytes * share, loss=model.loss_name
-    )
+    text = data.predicted
+    return figures(total, tokens, hits, characters=text.characters, bytes=text.bytes, loss=model.loss_name)

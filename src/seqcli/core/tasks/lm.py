@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.core import tokenizers
@@ -26,6 +27,7 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
+HELD_OUT = 0x68656C64  # with the seed, the random stream of the lines to validate on
 
 
 # --- training -------------------------------------------------------------------------------------------------------
@@ -50,16 +52,16 @@ class LMJob:
         training, valid = read_data(config, say, tokenizer)
         self.tokenizer = training.tokenizer
         self.config = config = resolve(
-            config, len(training.ids), self.tokenizer.vocab_size, self.device, bounded=tokenizer is None
+            config, training.tokens, self.tokenizer.vocab_size, self.device, say=say, bounded=tokenizer is None
         )
-        self._valid = valid.head(config.valid_tokens) if valid is not None else None
+        self._valid = valid
         self.batches = self._batches(training)
         self.config = config = config.with_(batch_size=self.batches.batch_size, window=self.batches.window)
         self.model = build_lm(config, self.tokenizer.vocab_size, config.seed).to(self.device)
         self._frozen = start_from_vectors(self.model.encoding, self.tokenizer, config, say, metadata)
         self.steps_per_epoch = self.batches.steps_per_epoch
-        self.train_tokens = len(training.ids)
-        self.valid_tokens = len(self._valid.ids) if self._valid is not None else 0
+        self.train_tokens = training.tokens
+        self.valid_tokens = self._valid.tokens if self._valid is not None else 0
         self.vocab_size = self.tokenizer.vocab_size
         if isinstance(self.batches, LineBatches) and self.batches.cut:
             say(f"{self.batches.cut} lines are longer than --window {config.window} tokens and are cut.")
@@ -68,7 +70,7 @@ class LMJob:
         c = self.config
         assert c.batch_size and c.window
         if data.ends is not None:
-            return LineBatches(data.ids, data.ends, c.batch_size, c.window, c.seed)
+            return LineBatches(data.ids, data.ends, c.batch_size, c.window, c.seed, data.lines)
         return StreamBatches(data.ids, c.batch_size, c.window, c.seed)
 
     def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
@@ -81,14 +83,14 @@ class LMJob:
         return evaluate(self.model, self._valid) if self._valid is not None else None
 
     def preview(self, step: int) -> str | None:
-        model = LanguageModel(self.model, self.tokenizer, self.config)
+        model = LanguageModel.of(self.model, self.tokenizer, self.config)
         length = 120 if self.config.tokens in ("char", "byte") else 30
         return model.sample(length=length, seed=(self.config.seed + step) % 2**63, temperature=0.8)
 
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "lm",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             **self._frozen,
         }
@@ -112,14 +114,31 @@ def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> t
             raise DataError(f"{config.valid} is too short to validate on.")
         if valid.unknown:
             say(f"{config.valid}: {valid.unknown} of {len(valid.ids)} tokens are unknown and count as <unk>.")
-        return data, valid
-    training, held_out = data.part(0, 1 - config.valid_split), data.part(1 - config.valid_split, 1)
-    units = len(held_out.ids) - 1 if held_out.ends is None else len(held_out.ends)
-    if units < 1:
+        if valid.ends is None:
+            return data, valid.head(config.valid_tokens)
+        return data, valid.choose(some_lines(valid.ends, 1.0, config))
+    if data.ends is not None:
+        held = some_lines(data.ends, config.valid_split, config)
+        parts = data.choose(np.setdiff1d(np.arange(len(data.ends)), held)), data.choose(held)
+        large_enough = len(held) > 0
+    else:
+        parts = data.part(0, 1 - config.valid_split), data.part(1 - config.valid_split, 1).head(config.valid_tokens)
+        large_enough = len(parts[1].ids) > 1
+    if not large_enough:
         if config.valid_split:
             say("The text is too short to keep a part for validation: all of it is trained on.")
         return data, None
-    return training, held_out
+    return parts
+
+
+def some_lines(ends: NDArray[np.int64], part: float, config: Config) -> NDArray[np.int64]:
+    """The numbers of the lines to validate on, by chance, since a list may be sorted: a part of them, of at most
+    --valid-tokens tokens together."""
+    lengths = np.diff(ends, prepend=0)
+    chosen = np.random.default_rng((config.seed, HELD_OUT)).permutation(len(ends))[: round(part * len(ends))]
+    if config.valid_tokens and len(chosen):
+        chosen = chosen[: max(1, int(np.searchsorted(np.cumsum(lengths[chosen]), config.valid_tokens, side="right")))]
+    return np.sort(chosen)
 
 
 def flatten(state: list[Any]) -> list[Tensor]:

@@ -100,7 +100,7 @@ class TagJob:
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "tag",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "tokenizer": tokenizers.to_json(self.words),
             "character_tokenizer": tokenizers.to_json(self.characters),
             "tags": self.tags,

@@ -54,7 +54,16 @@ class TranslateJob:
         config = config.with_(max_length=config.max_length or longest_side(whole, config))
         training, valid = self._parts(config, pairs, whole, say)
         self.train_tokens = len(training.target.ids)
-        self.config = c = resolve_pairs(config, len(training), self.train_tokens, self.device, bounded=metadata is None)
+        self.vocab_size = self.tokenizer.vocab_size
+        self.config = c = resolve_pairs(
+            config,
+            len(training),
+            (len(training.source.ids), self.train_tokens),
+            (self.source_tokenizer.vocab_size, self.vocab_size),
+            self.device,
+            say=say,
+            bounded=metadata is None,
+        )
         self._valid, self._valid_pairs = valid
         self.valid_tokens = len(self._valid.target.ids) if self._valid is not None else 0
         self.longest_targets = longest_targets(training)
@@ -65,7 +74,6 @@ class TranslateJob:
             seed=c.seed,
             reverse_source=c.reverse_source,
         )
-        self.vocab_size = self.tokenizer.vocab_size
         self.model = build_seq2seq(c, self.source_tokenizer.vocab_size, self.vocab_size, c.seed).to(self.device)
         self._frozen = start_from_vectors(self.model.source_embedding, self.source_tokenizer, c, say, metadata)
         self.steps_per_epoch = self.batches.steps_per_epoch
@@ -143,7 +151,7 @@ class TranslateJob:
     def metadata(self) -> dict[str, Any]:
         return {
             "task": "translate",
-            "config": self.config.model_dump(),
+            "config": self.config.as_dict(),
             "source_tokenizer": tokenizers.to_json(self.source_tokenizer),
             "tokenizer": tokenizers.to_json(self.tokenizer),
             "longest_targets": self.longest_targets,

@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
-from seqcli.core.data import find_texts
-from seqcli.core.data.readers import Invalid, read_lines
+from seqcli.core.data.readers import Invalid, find_files, read_lines
 from seqcli.core.data.vectors import Form, write_vectors
 from seqcli.core.metrics.ranks import spearman
 from seqcli.core.tokenizers import SPECIALS
@@ -153,7 +152,7 @@ def read_similarities(path: str | Path, *, invalid: Invalid = "error") -> Iterat
     """Pairs of words and how alike people find them; columns are parted by tabs, commas or spaces, a line that begins
     with # is a comment, and the first other line may be a header. Raises DataError, naming the line.
     """
-    (file,) = find_texts([path])
+    (file,) = find_files([path])
     first = True
     for number, line in enumerate(read_lines(file, invalid=invalid), 1):
         if not line.strip() or line.startswith("#"):

@@ -8,17 +8,19 @@ runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to go on from
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
-from seqcli.core.training.files import write_whole
+from seqcli.core.files import making, open_regular, write_whole
 from seqcli.errors import CheckpointError
+
+if TYPE_CHECKING:  # a language model writes text without torch
+    from torch import Tensor
 
 FORMAT = 1
 STEP = re.compile(r"step-(\d{8,})")
@@ -26,17 +28,19 @@ STEP = re.compile(r"step-(\d{8,})")
 
 @dataclass(frozen=True)
 class Stored:
-    """Tensors by name, and JSON metadata."""
+    """Tensors by name (of torch, or arrays of NumPy where these were asked for), and JSON metadata."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Any]
     metadata: dict[str, Any]
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file so that `path` is at every moment the old file or the new one, whole.
 
     No two tensors may share memory. Raises CheckpointError when it cannot be written.
     """
+    from safetensors.torch import save
+
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = {key: json.dumps(value) for key, value in metadata.items()}
     text["seqcli_format"] = str(FORMAT)
@@ -46,18 +50,36 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
         raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def read(path: Path) -> Stored:
-    """A file that `write` wrote. Raises CheckpointError for anything else, saying what it is."""
+def read(path: Path, framework: str = "pt") -> Stored:
+    """A file that `write` wrote, its tensors for torch ("pt") or as NumPy arrays ("np").
+
+    Raises CheckpointError for anything else, saying what it is.
+    """
+    with _opened(path, framework) as (file, metadata):
+        return Stored({name: file.get_tensor(name) for name in file.keys()}, metadata)  # noqa: SIM118 - no mapping
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What such a file says of itself; its tensors are not read. Raises CheckpointError as `read` does."""
+    with _opened(path, "np") as (_, metadata):
+        return metadata
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            text = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, has no iterator
+        open_regular(path).close()  # a pipe would be waited for without end
+        with safe_open(path, framework=framework) as file:
+            yield file, _metadata(path, file.metadata() or {})
     except FileNotFoundError:
         raise CheckpointError(f"There is no file {path}.") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
     except SafetensorError as error:
         raise CheckpointError(_what_it_is(path, error)) from None
+
+
+def _metadata(path: Path, text: Mapping[str, str]) -> dict[str, Any]:
     if "seqcli_format" not in text:
         raise CheckpointError(f"{path} is a safetensors file, but not one that seqcli wrote.")
     try:
@@ -69,7 +91,7 @@ def read(path: Path) -> Stored:
         raise CheckpointError(
             f"{path} is of format {version}, from a newer seqcli; this one reads up to {FORMAT}. Upgrade seqcli."
         )
-    return Stored(tensors, metadata)
+    return metadata
 
 
 def _what_it_is(path: Path, error: Exception) -> str:
@@ -104,14 +126,12 @@ def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep
     A run comes to a step in one state only, so a checkpoint that stands is left as it is.
     """
     place = checkpoint_dir(run_dir, step)
-    temporary = place.with_name(f".{place.name}.tmp")
     try:
         if not place.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            write(temporary / "model.safetensors", model.tensors, model.metadata)
-            write(temporary / "state.safetensors", state.tensors, state.metadata)
-            temporary.replace(place)
+            place.parent.mkdir(exist_ok=True)  # not the run's directory too: where that is gone, it was removed
+            with making(place) as temporary:
+                write(temporary / "model.safetensors", model.tensors, model.metadata)
+                write(temporary / "state.safetensors", state.tensors, state.metadata)
     except OSError as error:
         raise CheckpointError(f"{place} cannot be written: {error.strerror}.") from None
     for old in checkpoints(run_dir)[:-keep]:

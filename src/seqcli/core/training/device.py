@@ -24,9 +24,11 @@ def pick_device(name: str) -> torch.device:
 
 
 def has_fast_bf16() -> bool:
-    """Whether this processor multiplies bf16 matrices in hardware (AMX, AVX512-BF16)."""
+    """Whether this processor multiplies bf16 matrices in hardware (AMX, AVX512-BF16), and oneDNN may use it."""
     cpu: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()  # oneDNN's own limit on the instructions that it uses
+    allowed = most in ("", "ALL", "DEFAULT") or any(unit in most for unit in ("BF16", "FP16", "AMX", "AVX10"))
+    return allowed and bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
 
 
 def pick_precision(name: str, device: torch.device) -> str:
@@ -38,6 +40,16 @@ def pick_precision(name: str, device: torch.device) -> str:
     if name == "fp16" and device.type != "cuda":
         raise ConfigError(f"--precision fp16 needs a GPU, but the device is {device.type}; use bf16 or fp32.")
     return name
+
+
+def precision_warning(precision: str, device: torch.device) -> str | None:
+    """A sentence for the user when this precision is much slower here than another one."""
+    if precision != "bf16" or device.type != "cpu" or has_fast_bf16():
+        return None
+    return (
+        "This processor has no units for bf16, so its products are emulated: a step may take twenty times as long as "
+        "with --precision fp32."
+    )
 
 
 def inference_precision(trained: str, device: torch.device) -> str:
@@ -54,9 +66,14 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def set_threads(count: int) -> int:
-    """Use so many threads (0: every core this process may use); returns the number. Memory is kept for them."""
+    """Use so many threads; returns the number. Memory is kept for them.
+
+    0 is the number in OMP_NUM_THREADS if that is set, else every core that this process may use.
+    """
     # oneDNN keeps a kernel for every shape it meets, 1,024 of them: gigabytes, where batches have many shapes
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    if count == 0 and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+        count = int(os.environ["OMP_NUM_THREADS"])
     if count == 0:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(count)

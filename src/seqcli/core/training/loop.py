@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from seqcli.core.training.averaging import BestFew, using
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
-from seqcli.core.training.files import add_point, forget_points_after
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
+from seqcli.core.training.points import add_point, forget_points_after
 from seqcli.core.training.state import State
 from seqcli.errors import ConfigError, TrainingError
 
@@ -50,7 +50,7 @@ class Loop:
         if self.best_few:
             self.best_few.forget_after(self.state.at.step)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event, None, None]:
         job, at = self.job, self.state.at
         yield Started(
             self.run_dir,
@@ -60,7 +60,7 @@ class Loop:
             job.vocab_size,
             at.step,
             at.total_steps,
-            job.config.model_dump(),
+            job.config.as_dict(),
         )
         yield from (Notice(text) for text in self._notices)
         self.model.train()
@@ -71,6 +71,11 @@ class Loop:
         except GeneratorExit:
             self.state.save(self.run_dir)
             raise
+        if job.valid_tokens and not at.best_step:
+            raise TrainingError(
+                "The validation loss was never a finite number, so there is no model to keep. Lower --lr or --clip, or "
+                f"look into the validation data. {self._last_good()}"
+            )
         best = at.best_loss if math.isfinite(at.best_loss) else None
         seconds = self._clock() - self._zero  # with the last evaluation
         yield Finished(self.run_dir, at.step, at.step / job.steps_per_epoch, seconds, at.best_step, best, self.reason)
@@ -79,7 +84,7 @@ class Loop:
         """Set the clocks of this sitting."""
         at = self.state.at
         self._zero = now - at.seconds
-        self._saved_at = self._logged_at = now
+        self._saved_at = self._logged_at = self._stepping_from = now
         self._earlier = at.tokens, at.steps  # since the last log point, but in an earlier sitting
         done = at.total_steps is not None and at.step >= at.total_steps
         patient = not self.config.patience or at.worse < self.config.patience
@@ -99,8 +104,9 @@ class Loop:
             )
         events: list[Event] = [Stepped(at.step)]
         total = at.total_steps
-        if total is None:
-            events += self.budget.measure(at, now)
+        for planned in self.budget.watch(at, now - self._stepping_from):
+            add_point(self.run_dir, step=at.step, total_steps=planned.total_steps, step_seconds=planned.step_seconds)
+            events.append(planned)
         if at.total_steps != total:
             self.state.carry = []  # what is read next stands elsewhere: see _number
         if at.total_steps is not None and at.step >= at.total_steps:
@@ -119,15 +125,19 @@ class Loop:
             events += self._preview()
         waited = self._clock() - self._saved_at
         if (at.step % c.save_every == 0 if c.save_every else waited > SAVE_SECONDS) or self.reason:
+            at.seconds = self._clock() - self._zero  # with the evaluation just done
             events.append(Saved(at.step, self.state.save(self.run_dir)))
             self._saved_at = self._clock()
-        self._logged_at += self._clock() - now  # what came after the step is not training time
+        self._stepping_from = self._clock()
+        self._logged_at += self._stepping_from - now  # what came after the step is not training time
         return events
 
     def _step(self) -> tuple[float, float]:
         """One update; returns its loss and gradient norm."""
         at, c = self.state.at, self.config
-        self._rate = (c.lr or 0.0) * at.peak * schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps)
+        done = at.done if at.planned_from else None
+        factor = schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps, done)
+        self._rate = (c.lr or 0.0) * at.peak * factor
         if self._updater is not None:
             (value, size, tokens), updated = self._updater.update(at.step, self._rate), True
         else:
@@ -150,9 +160,8 @@ class Loop:
         for optimizer in s.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        done = at.step / at.total_steps if at.total_steps else 0.0
         with autocast(c.precision, job.device):
-            loss, tokens, s.carry = job.loss(self._number(), s.carry, done)
+            loss, tokens, s.carry = job.loss(self._number(), s.carry, at.done)
         self.model.zero_grad(set_to_none=True)
         s.scaler.scale(loss).backward()
         for optimizer in s.optimizers:

@@ -22,6 +22,8 @@ class Progress:
 
     step: int = 0
     total_steps: int | None = None
+    planned_from: int = 0  # the step at which total_steps was changed last,
+    planned_done: float = 0.0  # and the part of the training that was behind it then
     seconds: float = 0.0
     budget: list[float | None] = field(default_factory=list)  # the one that total_steps comes from
     budget_from: float = 0.0  # seconds spent before it began
@@ -35,6 +37,20 @@ class Progress:
     tokens: int = 0
     steps: int = 0
     updates: int = 0  # the steps whose gradients did not overflow
+
+    @property
+    def done(self) -> float:
+        """The part of the training that is behind, 0 .. 1; 0 while its length is not known.
+
+        It never jumps: when the number of steps is changed, what was left of the training is spread over what is left
+        of the new number.
+        """
+        if not self.total_steps:
+            return 0.0
+        if not self.planned_from:
+            return self.step / self.total_steps
+        part = (self.step - self.planned_from) / max(1, self.total_steps - self.planned_from)
+        return self.planned_done + (1 - self.planned_done) * part
 
 
 class State:
@@ -99,7 +115,7 @@ class State:
         t, device = state.tensors, self.job.device
         if state.metadata.get("content") != self.content:
             c = self.job.config
-            named = " ".join(map(str, c.files or (c.source, c.target)))
+            named = " ".join(str(file) for file in (*c.files, c.source, c.target, c.valid) if file is not None)
             raise CheckpointError(
                 f"The text has changed since the run began: {named}. Put back what it was, or train a new run on it."
             )

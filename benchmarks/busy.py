@@ -1,0 +1,80 @@
+"""How fast a training is beside processes that compute: alone, beside one, beside two, with threads that wait asleep
+(as the command line has them) and with threads that spin (OpenMP's own way).
+
+    python benchmarks/busy.py TEXT [--steps 60] [--turns 3]
+
+One JSON object a line: the seconds of the steps as the run itself says, and the speed as a part of that alone.
+The ways take turns, and the median of each counts.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+WAYS = {"asleep": {"OMP_WAIT_POLICY": "PASSIVE"}, "spinning": {"OMP_WAIT_POLICY": "ACTIVE"}, "as torch has it": {}}
+
+
+@contextmanager
+def computing(count: int) -> Iterator[None]:
+    """Within, so many processes do nothing but compute."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def seconds(text: str, steps: int, way: dict[str, str]) -> float:
+    """The seconds of a training of so many steps: from its first to its last, start and evaluations left out."""
+    clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | way
+    if not way:
+        clean["GOMP_SPINCOUNT"] = "300000"  # libgomp's own number where threads are no more than processors
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-m", "seqcli", "train", text, "--runs-dir", place, "--steps", str(steps), "--json"]
+        command += ["--valid-split", "0", "--sample-every", "0", "--hidden", "384"]
+        said = subprocess.run(command, env=clean, capture_output=True, text=True, check=True).stdout
+    return float(json.loads(said.splitlines()[-1])["seconds"])
+
+
+def main() -> None:
+    """Every way, beside nothing, one and two."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("text")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--turns", type=int, default=3)
+    args = parser.parse_args()
+    alone: dict[str, float] = {}
+    for beside in (0, 1, 2):
+        found: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(args.turns):
+            for way, environment in WAYS.items():
+                with computing(beside):
+                    found[way].append(seconds(args.text, args.steps, environment))
+        for way, times in found.items():
+            middle = statistics.median(times)
+            alone.setdefault(way, middle)
+            print(
+                json.dumps(
+                    {
+                        "threads": way,
+                        "beside": beside,
+                        "seconds": round(middle, 2),
+                        "all": [round(t, 2) for t in times],
+                        "of alone": round(alone[way] / middle, 3),
+                        "of spinning alone": round(alone.get("spinning", middle) / middle, 3),
+                    }
+                ),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

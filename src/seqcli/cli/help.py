@@ -1,0 +1,126 @@
+"""The pages of `--help`: two columns, one on a narrow terminal.
+
+Made from what typer knows of a command. Typer's own pages take most of their width for boxes and types, and much time
+for what they import.
+"""
+
+import inspect
+from collections.abc import Collection
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from seqcli.cli import console
+from seqcli.core.config import parts
+
+LEFT = 26  # columns of the names at most, where there is room beside them
+NARROW = 60  # below it, what an option does stands under its name
+KINDS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+
+
+def page(ctx: Any, only: Collection[str] | None = None) -> str:
+    """The page of a command, or of the group of all; `only` names the options to show, None all."""
+    command, width = ctx.command, console.stdout.width
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    lines = [*wrapped(Text.assemble(("Usage: ", "bold"), usage), width, hang=7), Text()]
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        lines += [*wrapped(Text.from_markup(" ".join(paragraph.split("\n"))), width), Text()]
+    sections: dict[str, list[tuple[Text, Text]]] = {"Commands": [], "Arguments": []}
+    for name, known in getattr(command, "commands", {}).items():
+        sections["Commands"].append((Text(name, "bold cyan"), Text.from_markup(known.help)))
+    left_out = 0
+    for param in command.get_params(ctx):
+        if param.param_type_name == "argument":
+            sections["Arguments"].append((names(param), meaning(param)))
+        elif only is not None and param.name not in (*only, "help"):
+            left_out += 1
+        elif not param.hidden:
+            title = getattr(param, "rich_help_panel", None) or "Options"
+            sections.setdefault(title, []).append((names(param), meaning(param)))
+    longest = max(name.cell_len for rows in sections.values() for name, _ in rows)
+    for title, rows in sections.items():
+        if rows:
+            lines.append(Text(title, "bold"))
+            lines += [line for name, text in rows for line in row(name, text, min(LEFT, longest + 4), width)]
+            lines.append(Text())
+    if left_out:
+        lines += wrapped(Text.from_markup(f"{left_out} more options: [bold]{ctx.command_path} --help-all[/]"), width)
+    with console.stdout.capture() as capture:
+        for line in lines:
+            console.stdout.print(line, no_wrap=True, crop=False, overflow="ignore")
+    return capture.get()
+
+
+def usage_pieces(command: Any) -> list[str]:
+    """[OPTIONS] and the arguments."""
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    return ["[OPTIONS]", *(str(param.metavar or param.name.upper()) for param in arguments)]
+
+
+def names(param: Any) -> Text:
+    """What is typed: `-n, --num-samples N`; of a switch both ways where it is chosen for those who do not say."""
+    if param.param_type_name == "argument":
+        return Text(param.metavar or param.name.upper(), "bold cyan")
+    chosen = isinstance(default_of(param), str)
+    typed = sorted([*param.opts, *(param.secondary_opts if chosen else [])], key=lambda opt: opt.startswith("--"))
+    text = Text(", ".join(typed), "bold cyan")
+    if not param.is_flag:
+        kind = parts(getattr(param, "annotation", None))[0]
+        metavar = param.metavar or ("NAME" if choices_of_enum(kind) else KINDS.get(kind, "TEXT"))
+        text.append(f" {metavar}", "not bold default")
+    return text
+
+
+def meaning(param: Any) -> Text:
+    """What an option does, its choices, and what it is when it is not given."""
+    text = Text.from_markup(param.help or "")
+    if choices := choices_of_enum(parts(getattr(param, "annotation", None))[0]):
+        text.append(f" One of {', '.join(choices)}.")
+    notes = []
+    if (default := default_of(param)) is not None:
+        notes.append(f"default: {default}")
+    if param.envvar:
+        notes.append(f"or {param.envvar} of the environment")
+    return text.append(f" ({'; '.join(notes)})" if notes else "", "dim")
+
+
+def default_of(param: Any) -> str | int | float | None:
+    """What an option is when it is not given, in words if there are some."""
+    _, *infos = parts(getattr(param, "annotation", None))
+    shown = next((info.show_default for info in infos if hasattr(info, "show_default")), True)
+    default = param.default.value if isinstance(param.default, Enum) else param.default
+    if isinstance(shown, str):
+        return shown
+    plain = isinstance(default, (int, float, str)) and not isinstance(default, bool) and default != ""
+    return default if shown and plain else None
+
+
+def choices_of_enum(kind: Any) -> list[str]:
+    """The choices of an option whose type is an Enum."""
+    return [str(choice.value) for choice in kind] if isinstance(kind, type) and issubclass(kind, Enum) else []
+
+
+def row(name: Text, text: Text, left: int, width: int) -> list[Text]:
+    """A name and what it means, side by side where there is room."""
+    if width < NARROW:
+        return [Text.assemble("  ", name), *indented(wrapped(text, width - 6), 6)]
+    lines = wrapped(text, width - left)
+    if name.cell_len > left - 4 or not lines:
+        return [Text.assemble("  ", name), *indented(lines, left)]
+    first = Text.assemble("  ", name, " " * (left - 2 - name.cell_len), lines[0])
+    return [first, *indented(lines[1:], left)]
+
+
+def wrapped(text: Text, width: int, hang: int = 0) -> list[Text]:
+    """A text in lines of this width, all but the first with so many spaces before them."""
+    lines = list(text.wrap(console.stdout, max(width - hang, 10)))
+    for line in lines:
+        line.rstrip()
+    return [*lines[:1], *indented(lines[1:], hang)]
+
+
+def indented(lines: list[Text], by: int) -> list[Text]:
+    """Lines with so many spaces before them."""
+    return [Text.assemble(" " * by, line) for line in lines]

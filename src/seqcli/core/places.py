@@ -1,0 +1,115 @@
+"""The directory of a run: named, made, locked while the run is trained, and watched."""
+
+import errno
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from seqcli.core.config import Config
+from seqcli.core.files import Lock
+from seqcli.errors import CheckpointError, ConfigError, TrainingError
+
+CONFIG = "config.yaml"
+LOCK = ".lock"
+
+
+def check_place(run: str | None, runs_dir: Path) -> None:
+    """Raises ConfigError when a name is taken or is no name, or when nothing can be written where the runs are."""
+    if run is not None:
+        if run in ("", ".", "..") or Path(run).name != run or not run.isprintable():
+            raise ConfigError(f"--run {run!r} must be a plain name; say where with --runs-dir.")
+        if os.path.lexists(runs_dir / run):
+            raise _taken(runs_dir / run)
+    there = next(path for path in (runs_dir, *runs_dir.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        number = errno.EACCES if there.is_dir() else errno.ENOTDIR
+        raise not_made(runs_dir / (run or ""), OSError(number, os.strerror(number)))
+
+
+@contextmanager
+def new_place(config: Config, run: str | None, runs_dir: Path) -> Iterator[tuple[Path, Lock]]:
+    """A new directory for a run, and its lock. Where nothing comes of the run, the directory is removed again.
+
+    Making the directory is what takes the name, so no two processes can have the same one. Raises ConfigError.
+    """
+    made = [path for path in (runs_dir, *runs_dir.parents) if not path.exists()]
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        place = _made(runs_dir / run) if run is not None else _first_free(runs_dir, _name_for(config))
+    except OSError as error:
+        raise not_made(runs_dir / (run or ""), error) from None
+    try:
+        with locked(place) as lock:
+            yield place, lock
+    finally:
+        if not (place / CONFIG).exists():
+            with suppress(OSError):
+                (place / LOCK).unlink(missing_ok=True)
+                for path in (place, *made):
+                    path.rmdir()
+
+
+def _made(place: Path) -> Path:
+    try:
+        place.mkdir()
+    except FileExistsError:
+        raise _taken(place) from None
+    return place
+
+
+def _first_free(runs_dir: Path, name: str) -> Path:
+    """NAME, NAME-2, NAME-3, ...: the first that is not there yet."""
+    for count in itertools.count(1):
+        place = runs_dir / (name if count == 1 else f"{name}-{count}")
+        with suppress(FileExistsError):
+            place.mkdir()
+            break
+    return place
+
+
+def _name_for(config: Config) -> str:
+    """A name for a run, from what it is trained on and by."""
+    named = config.files[0] if config.files else config.source or "text"
+    stem = os.fsencode(Path(os.path.realpath(named)).stem)[:150].decode("utf-8", "ignore")
+    kind = config.objective if config.task == "embed" else config.cell
+    return re.sub(r"[^\w.-]+", "-", f"{stem}-{kind}").strip("-.") or "run"
+
+
+@contextmanager
+def locked(place: Path) -> Iterator[Lock]:
+    """Within, no other process trains this run. Raises CheckpointError when one does, or when it is read-only."""
+    try:
+        lock = Lock(place / LOCK)
+    except BlockingIOError:
+        raise CheckpointError(
+            f"The run {place} is being trained by another process; stop that one first, or wait for its end."
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"The run {place} cannot be written to: {error.strerror}.") from None
+    with lock:
+        yield lock
+
+
+def check_there(place: Path, lock: Lock) -> None:
+    """Raises TrainingError when the run's directory is not what it was."""
+    if not (lock.in_place() and (place / CONFIG).is_file()):
+        raise TrainingError(
+            f"The run directory {place} was removed, moved or replaced while the run was trained: what it learnt "
+            "cannot be kept there. Train it again, and leave its directory alone."
+        )
+
+
+def _taken(place: Path) -> ConfigError:
+    if (place / CONFIG).exists():
+        return ConfigError(
+            f"There is a run {place} already. "
+            f"Go on with it (--resume {place.name}), choose another --run, or remove it."
+        )
+    return ConfigError(f"{place} exists already, and is no run. Choose another --run, or remove it.")
+
+
+def not_made(place: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir.")

@@ -1,0 +1,124 @@
+"""The YAML that options need: a mapping from names to plain values or lists of them.
+
+The rest of YAML is refused: nesting, tags, aliases, several documents. So no file, whoever wrote it, can make more in
+memory than it has bytes, and every mistake has a line.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
+
+MOST_VALUES = 200_000  # more take longer to read than anybody waits
+LONGEST_NUMBER = 40  # characters; whoever has a longer one does not mean a number
+RESOLVER: Any = Resolver()  # says what a plain word is: a number, a truth value, ...
+CONSTRUCTOR: Any = SafeConstructor()  # and this makes it one
+LIST_OR_VALUE = "a word, a number or a list of them in [brackets]"
+
+
+class YamlError(ValueError):
+    """What is wrong, and in which line of the text."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(f"line {line}: {what}.")
+
+
+def loads(text: str) -> dict[str, Any]:
+    """The values by their names; an empty text has none. Raises YamlError."""
+    try:
+        return _document(_counted(yaml.parse(text, yaml.SafeLoader)))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError(line, f"the character U+{error.character:04X} has no place in YAML") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f" at column {mark.column + 1}" if mark else ""
+        raise YamlError(mark.line + 1 if mark else 1, f"this is not YAML{at}: {error.problem}") from None
+
+
+def _counted(events: Iterator[Any]) -> Iterator[Any]:
+    for count, event in enumerate(events):
+        if count > MOST_VALUES:
+            raise _bad(event, f"here are more than {MOST_VALUES:,} names and values; name directories, not their files")
+        yield event
+
+
+def _document(events: Iterator[Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    documents = 0
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _bad(event, "a second document begins here; there must be one only")
+        elif isinstance(event, yaml.MappingStartEvent):
+            _check_plain(event)
+            values = _mapping(events)
+        elif isinstance(event, yaml.NodeEvent) and not (isinstance(event, yaml.ScalarEvent) and not event.value):
+            raise _bad(event, "here must be `option: value` lines, like `cell: gru`")
+    return values
+
+
+def _mapping(events: Iterator[Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key in events:
+        if isinstance(key, yaml.MappingEndEvent):
+            break
+        if not isinstance(key, yaml.ScalarEvent):
+            raise _bad(key, "here must be the name of an option")
+        _check_plain(key)
+        if key.value in values:
+            raise _bad(key, f"the option {key.value[:40]!r} comes twice")
+        event = next(events)
+        values[key.value] = _list(events) if isinstance(event, yaml.SequenceStartEvent) else None
+        _check_plain(event)
+        if values[key.value] is None:
+            values[key.value] = _scalar(event)
+    return values
+
+
+def _list(events: Iterator[Any]) -> list[Any]:
+    values = []
+    for event in events:
+        if isinstance(event, yaml.SequenceEndEvent):
+            break
+        _check_plain(event)
+        values.append(_scalar(event))
+    return values
+
+
+def _check_plain(event: Any) -> None:
+    """Raises YamlError for what could stand for something else."""
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+        raise _bad(event, "anchors (&) and aliases (*) have no place here; write the value out, or put it in quotes")
+    if event.tag is not None:
+        raise _bad(event, "tags (!) have no place here; write the value alone, or put it in quotes")
+
+
+def _scalar(event: Any) -> str | int | float | bool | None:
+    if not isinstance(event, yaml.ScalarEvent):
+        raise _bad(event, f"the value of an option is {LIST_OR_VALUE}")
+    text: str = event.value
+    if "\0" in text or any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in text):
+        raise _bad(event, "here is a character that no text and no file name can hold")  # PEP 383 has the exceptions
+    if event.style:  # in quotes, or a block
+        return text
+    node = yaml.ScalarNode(RESOLVER.resolve(yaml.ScalarNode, text, (True, False)), text)
+    kind = node.tag.rpartition(":")[2]
+    if kind == "null":
+        return None
+    if kind not in ("int", "float", "bool"):
+        return text  # dates too
+    if len(text) > LONGEST_NUMBER:
+        raise _bad(event, f"a number of {len(text):,} characters is too long; put it in quotes if it is none")
+    try:
+        value: int | float | bool = getattr(CONSTRUCTOR, f"construct_yaml_{kind}")(node)
+    except (ValueError, OverflowError):
+        raise _bad(event, f"{text!r} is no number that can be read; put it in quotes if it is none") from None
+    return value
+
+
+def _bad(event: Any, what: str) -> YamlError:
+    return YamlError(event.start_mark.line + 1, what)

@@ -1,0 +1,144 @@
+"""Pages of help, what a shell completes, and what neither of them imports."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqcli.cli.app import COMMANDS
+from seqcli.cli.options import FIRST
+from seqcli.core.config import FIELDS, option_name, tasks_of
+
+Run = Callable[..., Any]
+HEAVY = ("torch", "numpy", "tokenizers", "safetensors", "pydantic", "yaml", "rich.markdown", "typer.rich_utils")
+
+
+def imported(*args: str, **env: str) -> tuple[str, set[str]]:
+    """What a command line prints, and the modules that are loaded at its end."""
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from seqcli.cli.app import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+    return done.stdout, set(done.stderr.split("\n")[-2].split())
+
+
+def completed(words: str, shell: str = "bash") -> tuple[list[str], set[str]]:
+    """What TAB offers at the end of these words."""
+    cursor = str(len(words.split(" ")) - 1)
+    out, modules = imported(
+        _SEQCLI_COMPLETE=f"complete_{shell}", COMP_WORDS=words, COMP_CWORD=cursor, _TYPER_COMPLETE_ARGS=words
+    )
+    return out.split(), modules
+
+
+def test_the_list_of_commands_says_the_first_line_of_each() -> None:
+    for entry in COMMANDS.values():
+        function = getattr(import_module(f"seqcli.cli.{entry.module}"), entry.function)
+        assert inspect.cleandoc(function.__doc__).split("\n")[0] == entry.help
+
+
+@pytest.mark.parametrize("args", [("--help",), ("train", "-h"), ("sample", "--help")])
+def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
+    out, modules = imported(*args)
+    assert out.startswith("Usage: seqcli ")
+    assert not modules & set(HEAVY)
+    of_commands = {f"seqcli.cli.{entry.module}" for entry in COMMANDS.values()}
+    called = {f"seqcli.cli.{args[0]}"} if len(args) == 2 else set()
+    assert modules & of_commands == called
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(seqcli: Run, command: str) -> None:
+    a, b = seqcli(command, "--help"), seqcli(command, "-h")
+    assert a.code == 0
+    assert a.out == b.out
+    assert not re.search("<(bool|int|float|str|path)", a.out), "no types of Python"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("args", [("-h",), ("train", "-h"), ("train", "--help-all"), ("plot", "-h")])
+def test_pages_fit_the_terminal(seqcli: Run, monkeypatch: pytest.MonkeyPatch, width: int, args: tuple[str]) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = seqcli(*args).out.split("\n")
+    assert max(map(len, lines)) <= width
+    assert lines == [line.rstrip() for line in lines]
+
+
+def test_no_arguments_show_the_help(seqcli: Run) -> None:
+    bare, asked = seqcli(), seqcli("--help")
+    assert (bare.code, bare.out) == (2, asked.out)
+    assert "--version " in asked.out
+
+
+def offered(page: str) -> set[str]:
+    """The options that a page begins a line with."""
+    return {match for line in page.split("\n") for match in re.findall(r"^  (?:-\w, )?(--[\w-]+)", line)}
+
+
+def test_train_shows_what_is_used_first_and_everything_when_asked(seqcli: Run) -> None:
+    short, all_ = seqcli("train", "--help").out, seqcli("train", "--help-all").out
+    every = {option_name(name) for name in FIELDS if name != "files"}
+    assert offered(short) == {*map(option_name, FIRST), "--help"}
+    assert every < offered(all_)
+    assert len(short.split("\n")) < 64
+    assert "The recurrent cell. One of rnn, gru, lstm. (default: lstm)" in short
+    assert f"{len(offered(all_) - offered(short))} more options: seqcli train --help-all" in short
+
+
+@pytest.mark.parametrize("args", [("--task", "tag"), ("words.conllu",)])
+def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -> None:
+    shown = offered(seqcli("train", "--help-all", *args).out)
+    for name, field in FIELDS.items():
+        assert name == "files" or (option_name(name) in shown) == ("tag" in tasks_of(field))
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("seqcli tr", ["train", "translate"]),
+        ("seqcli train --ce", ["--cell"]),
+        ("seqcli train --cell ", ["rnn", "gru", "lstm"]),
+        ("seqcli train --task t", ["translate", "tag"]),
+        ("seqcli train --tokens b", ["byte", "bpe"]),
+        ("seqcli train --resume ", ["other", "small"]),
+        ("seqcli sample --run s", ["small"]),
+        ("seqcli eval file.txt --run ", ["other", "small"]),
+        ("seqcli info ", ["other", "small"]),
+        ("seqcli export o", ["other"]),
+        ("seqcli export other ", []),
+        ("seqcli sample --run x --runs-dir elsewhere --run ", ["third"]),
+        ("seqcli sample --device c", ["cpu", "cuda"]),
+        ("seqcli plot --what a", ["attention"]),
+        ("seqcli export --to w", ["word2vec", "word2vec-binary"]),
+    ],
+)
+def test_completion(words: str, wanted: list[str]) -> None:
+    for name in ("runs/small", "runs/other", "elsewhere/third"):
+        Path(name).mkdir(parents=True)
+        Path(name, "config.yaml").touch()
+    Path("runs/notes").mkdir()
+    found, modules = completed(words)
+    assert found == wanted
+    assert not modules & set(HEAVY)
+
+
+def test_other_shells_are_answered_as_fast() -> None:
+    found, modules = completed("seqcli tr", "zsh")
+    assert '"translate"))\'' in found
+    assert not modules & set(HEAVY)
+
+
+def test_completion_script() -> None:
+    out, _ = imported("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "complete -o default -F _seqcli_completion seqcli" in out

@@ -1,0 +1,42 @@
+"""The entry point, as a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from seqcli.__main__ import WAITING, wait_asleep
+
+
+@pytest.fixture
+def _nothing_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_nothing_asked_for")
+def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "restored by the fixture afterwards")
+    del os.environ["OMP_WAIT_POLICY"]
+    wait_asleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    wait_asleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    wait_asleep()
+    assert "OMP_WAIT_POLICY" not in os.environ
+
+
+def test_it_is_said_before_torch_is_loaded_and_only_by_the_command_line() -> None:
+    program = (
+        "import os, sys, seqcli, seqcli.__main__ as entry; before = os.environ.get('OMP_WAIT_POLICY');"
+        "sys.argv = ['seqcli', '--version']\n"
+        "try: entry.main()\nexcept SystemExit: pass\n"
+        "print(before, os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in WAITING}
+    said = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "None PASSIVE False"
