@@ -131,8 +131,8 @@ class Translator:
         With a `temperature` translations are drawn (n_best of them), else searched for, with a beam of that width;
         1 is greedy. `max_length` is in target tokens, `max_ratio` in target tokens a source token; without the first, a
         translation is at most a little longer than the longest one of the training of a source of about that length or
-        less. Raises ConfigError for options that do not go together. What is drawn for text k depends on `seed` + `first` + k, where
-        `first` is the number of texts before, if a stream is translated in parts.
+        less. Raises ConfigError for options that do not go together. What is drawn for text k depends on
+        `seed` + `first` + k, where `first` is the number of texts before, if a stream is translated in parts.
         """
         if n_best > beam and temperature is None:
             raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
