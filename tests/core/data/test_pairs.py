@@ -134,5 +134,7 @@ def test_how_much_is_held_out() -> None:
 
 def test_longest_targets_by_the_length_of_the_source() -> None:
     pairs = of_words("aa>abcd", "a>ab", "aaaa>abc", "aa>a", "aaaaa>abcdefg", "a>abc")
-    assert longest_targets(pairs) == [(1, 3), (2, 4), (5, 7)]
+    assert longest_targets(pairs, few=1) == [(1, 3), (2, 4), (5, 7)]
+    assert longest_targets(pairs, few=3) == [(1, 4), (5, 7)]
+    assert longest_targets(pairs) == [(1, 7)], "six are few"
     assert pairs.longer_sides.tolist() == [4, 2, 4, 2, 7, 3]

@@ -17,6 +17,7 @@ from seqcli.core.data.pairs import PairSet
 from seqcli.core.tasks import Translator
 from seqcli.core.tasks.translate import TranslateJob, fitting_tokens, longest_side
 from seqcli.core.tokenizers.char import CharTokenizer
+from seqcli.errors import CheckpointError
 
 Pair = tuple[str, str]
 
@@ -34,6 +35,7 @@ def job(pairs: list[Pair], **options: Any) -> tuple[TranslateJob, list[str]]:
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACTIONS = {"walk": "I_WALK", "run": "I_RUN", "jump": "I_JUMP", "look": "I_LOOK"}
 
 
@@ -65,7 +67,7 @@ def numbers(change: Callable[[int], Pair]) -> list[Pair]:
 
 
 def spelled(n: int) -> str:
-    return " ".join("zero one two three four five six seven eight nine".split()[int(digit)] for digit in str(n))
+    return " ".join(DIGITS[int(digit)] for digit in str(n))
 
 
 def han(random: Random) -> str:
@@ -144,12 +146,23 @@ def translator() -> Translator:
 
 
 def test_at_most_a_little_longer_than_any_target_of_such_a_source(translator: Translator) -> None:
+    t = translator
+    model = Translator(t.model, t.source_tokenizer, t.tokenizer, t.config, [(2, 3), (4, 4), (12, 30)])
     with torch.no_grad():
-        translator.model.projection.bias[3] = -50.0  # never ends
-    for source, most in (("a", 2), ("ab", 4), ("abab", 4), ("a" * 50, 4)):
+        model.model.projection.bias[3] = -50.0  # never ends
+    for source, known in (("a", 3), ("ab", 4), ("abab", 4), ("abababab", 4), ("a" * 10, 30), ("a" * 50, 30)):
         for beam in (1, 3):
-            assert len(translator.translate([source], beam=beam)[0].text) == most + 10
-    assert len(translator.translate(["a"], beam=3, max_length=31)[0].text) == 31
+            assert len(model.translate([source], beam=beam)[0].text) == known + 5
+    assert len(model.translate(["a"], beam=3, max_length=31)[0].text) == 31
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e9])
+def test_scores_that_are_no_numbers_are_told(translator: Translator, weight: float) -> None:
+    with torch.no_grad():
+        translator.model.projection.bias[0] = weight  # of <pad>, which is never written
+    for options in ({"beam": 1}, {"beam": 3}):
+        with pytest.raises(CheckpointError, match="no finite numbers"):
+            translator.translate(["ab"], **options)  # type: ignore[arg-type]  # names and numbers
 
 
 def test_drawing_leaves_the_global_generator_alone(translator: Translator) -> None:

@@ -20,7 +20,6 @@ from seqcli.core.tokenizers import BOS, Tokenizer
 from seqcli.errors import DataError
 
 Pair = tuple[str, str]
-FEW = 1000  # sources of which the longest target says little
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -137,14 +136,14 @@ def held_out(pairs: PairSet, part: float, tokens: int, seed: int) -> NDArray[np.
     return np.array(held, dtype=np.int64)
 
 
-def longest_targets(pairs: PairSet) -> list[tuple[int, int]]:
+def longest_targets(pairs: PairSet, few: int = 1000) -> list[tuple[int, int]]:
     """The longest target of sources up to each length, as the (source, target) lengths at which it rises, <eos> not
-    counted. Of few sources it would be chance: below the length that FEW of them keep to it is the longest of those.
+    counted. Of so few sources it says little: that of the shortest ones is the longest target of that many of them.
     """
     order = np.lexsort((-pairs.target.lengths, pairs.source.lengths))
     s, t = pairs.source.lengths[order] - 1, pairs.target.lengths[order] - 1
     most = np.maximum.accumulate(t)
-    most[:FEW] = most[:FEW][-1]
+    most[:few] = most[:few][-1]
     rises = np.flatnonzero(np.diff(most, prepend=-1))
     return list(zip(s[rises].tolist(), most[rises].tolist(), strict=True))
 

@@ -105,7 +105,7 @@ def sample(
         last = (limit[sentences] == t)[:, None]
         p = _probabilities(scores, past, t, last, o)
         if filters == GREEDY:
-            _, _, tokens = likeliest(p, torch.zeros_like(total[sentences]), 1)
+            tokens = likeliest_token(p)
         else:
             noise = np.concatenate([gumbel_noise(K, p.shape[2], own[k]) for k in sentences.tolist()])
             drawn = draw(p.flatten(0, 1).float().log().cpu().numpy(), filters, noise)
@@ -123,12 +123,11 @@ def sample(
         if len(rows) < len(sentences):
             state = scorer.select(state, rows, torch.arange(K, device=device).expand(len(rows), K))
             sentences, tokens, past = sentences[rows], tokens[rows], past[rows]
-    found = zip(*(x.tolist() for x in (written, score, total)), strict=True)
-    return [[_hypothesis(*one, o.eos) for one in sorted(zip(*all, strict=True), key=lambda h: -h[1])] for all in found]
-
-
-def _hypothesis(written: list[int], score: float, log_p: float, eos: int) -> Hypothesis:
-    return Hypothesis(written[: written.index(eos)], score, log_p)
+    found = []
+    for sentence in zip(written.tolist(), score.tolist(), total.tolist(), strict=True):
+        hypotheses = [Hypothesis(ids[: ids.index(o.eos)], *figures) for ids, *figures in zip(*sentence, strict=True)]
+        found.append(sorted(hypotheses, key=lambda h: -h.score))
+    return found
 
 
 # --- beam search ----------------------------------------------------------------------------------------------------
@@ -174,13 +173,14 @@ def beam_search(scorer: Scorer, state: Any, limit: Tensor, options: SearchOption
     by <eos>, and the n best that ended so far are kept; the K best of the other continuations go on.
 
     The best found is never worse than what greedy decoding finds: the hypothesis that greedy decoding would have is
-    among the K until it ends; where it is not one of the K best, it takes the place of the
-    last of them. So a beam of 1 is greedy decoding.
+    among the K until it ends; where it is not one of the K best, it takes the place of the last of them. A beam of 1 is
+    greedy decoding.
 
-    A sentence leaves the batch when no way on could lead among the n kept. What could come of a hypothesis with log p =
-    L is at most L / norm(limit + 1), so the best of the K decides: each further token costs -log p >= 0, so L never rises, and being negative it weighs the least when divided by the greatest norm, that
-    of the greatest length, as norms never fall with the length (for "none", and for a = 0, they stay the same). The
-    coverage adds at most 0, as b >= 0 and min(sum_t a_ts, 1) <= 1, and it can come to that in time.
+    A sentence leaves the batch when no way on could lead among the n kept. A hypothesis with log p = L can come to
+    L / norm(limit + 1) at most: every further token costs -log p >= 0, so L never rises, and as it is negative, it
+    weighs least when divided by the greatest norm, which is that of the greatest length, since norms never fall as the
+    length grows (for "none", and for a = 0, they stay the same). The coverage can rise to 0, and no further, as b >= 0
+    and min(sum_t a_ts, 1) <= 1. All of the K have the same bound but for L, so that of the likeliest decides.
     """
     if options.beam == 1:
         return sample(scorer, state, limit, options, GREEDY, range(len(limit)))
@@ -235,10 +235,12 @@ class Continuations(NamedTuple):
 
 
 def _greedy_choice(p: Tensor, total: Tensor, greedy: Tensor) -> Continuations:
-    """How greedy decoding's hypothesis goes on (B, 1), found as `sample` finds it, so that ties are broken alike."""
-    rows, parents = torch.arange(len(greedy), device=greedy.device), greedy.clamp(min=0)
-    step, _, tokens = likeliest(p[rows, parents][:, None], torch.zeros_like(total[:, :1]), 1)
-    return Continuations(total[rows, parents][:, None] + step, parents[:, None], tokens)
+    """How greedy decoding's hypothesis goes on (B, 1)."""
+    B, K, _ = p.shape
+    parents = greedy.clamp(min=0)
+    ours = p.flatten(0, 1).index_select(0, torch.arange(B, device=p.device) * K + parents)  # (B, V)
+    tokens, parents = likeliest_token(ours)[:, None], parents[:, None]
+    return Continuations(total.gather(1, parents) + ours.gather(1, tokens).float().log(), parents, tokens)
 
 
 def _with_greedy(best: Continuations, choice: Continuations, greedy: Tensor, eos: int) -> tuple[Continuations, Tensor]:
@@ -257,7 +259,7 @@ def _with_greedy(best: Continuations, choice: Continuations, greedy: Tensor, eos
 
 def _score(log_p: Tensor, t: int, scorer: Scorer, state: Any, o: SearchOptions) -> Tensor:
     """What hypotheses (B, K) with this log p that end with the token number t are ranked by."""
-    score = log_p / o.norm(t + 1.0)
+    score: Tensor = log_p / o.norm(t + 1.0)
     covered = scorer.coverage(state) if o.coverage_penalty else None
     return score if covered is None else score + o.coverage_penalty * covered.clamp(1e-9, 1.0).log().nansum(2)
 
@@ -283,6 +285,13 @@ def _probabilities(scores: Tensor, past: Tensor, t: int, last: Tensor, o: Search
     return p
 
 
+def likeliest_token(p: Tensor) -> Tensor:
+    """The likeliest of the tokens with probabilities p (..., V), by number (...); of equally likely ones the first."""
+    first = block_maxima(p).argmax(-1, keepdim=True) * BLOCK
+    tokens = (first + torch.arange(BLOCK, device=p.device)).clamp(max=p.shape[-1] - 1)  # (..., BLOCK)
+    return tokens.gather(-1, p.gather(-1, tokens).argmax(-1, keepdim=True))[..., 0]
+
+
 def likeliest(p: Tensor, total: Tensor, count: int) -> Continuations:
     """The best `count` (or all) of K x V continuations, best first: their log-probability, parents, tokens (B, count).
 
@@ -290,19 +299,25 @@ def likeliest(p: Tensor, total: Tensor, count: int) -> Continuations:
     many numbers lie in the n blocks with the greatest maxima, so only those are sorted: exact, and much faster.
     """
     K, V = p.shape[1:]
-    whole = V // BLOCK * BLOCK
-    if K * (whole // BLOCK) <= count:
+    if count >= K * (V // BLOCK):
         log_p, index = (p.float().log() + total[..., None]).flatten(1).topk(min(count, K * V), dim=1)
         return Continuations(log_p, index // V, index % V)
-    # numbers that are not negative are in the order of their bits, and of integers the greatest is found faster
-    bits = p.view(torch.int16) if p.dtype == torch.bfloat16 else p
-    maxima = bits[..., :whole].unflatten(2, (-1, BLOCK)).amax(3)  # (B, K, V / BLOCK)
-    if whole < V:
-        maxima = torch.cat((maxima, bits[..., whole:].amax(2, keepdim=True)), dim=2)
-    blocks = (maxima.view(p.dtype).float().log() + total[..., None]).flatten(1).topk(count, dim=1).indices  # (B, count)
+    maxima = block_maxima(p)  # (B, K, N)
+    blocks = (maxima.float().log() + total[..., None]).flatten(1).topk(count, dim=1).indices  # (B, count)
     parents = blocks // maxima.shape[2]
     tokens = (blocks % maxima.shape[2] * BLOCK)[..., None] + torch.arange(BLOCK, device=p.device)  # (B, count, BLOCK)
     near = (parents[..., None] * V + tokens.clamp(max=V - 1)).flatten(1)
     values = p.flatten(1).gather(1, near).float().log().view_as(tokens) + total.gather(1, parents)[..., None]
     log_p, index = values.masked_fill(tokens >= V, -torch.inf).flatten(1).topk(count, dim=1)
     return Continuations(log_p, parents.gather(1, index // BLOCK), tokens.flatten(1).gather(1, index).clamp(max=V - 1))
+
+
+def block_maxima(p: Tensor) -> Tensor:
+    """The greatest of every BLOCK numbers that are not negative: (..., V) -> (..., V / BLOCK), rounded up."""
+    # such numbers are in the order of their bits, and among integers torch finds the greatest faster than in bf16
+    bits = p.view(torch.int16) if p.dtype == torch.bfloat16 else p
+    whole = p.shape[-1] // BLOCK * BLOCK
+    parts = [bits[..., :whole].unflatten(-1, (-1, BLOCK)).amax(-1)] if whole else []
+    if whole < p.shape[-1]:
+        parts.append(bits[..., whole:].amax(-1, keepdim=True))
+    return torch.cat(parts, dim=-1).view(p.dtype)

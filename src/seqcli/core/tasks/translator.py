@@ -1,5 +1,6 @@
 """A trained translation model: translate with it, measure it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -128,8 +129,8 @@ class Translator:
         With a `temperature` translations are drawn (n_best of them), else searched for, with a beam of that width;
         1 is greedy. `max_length` is in target tokens, `max_ratio` in target tokens a source token; without the first, a
         translation is at most a little longer than the longest one of the training of a source of about that length or
-        less. Raises ConfigError for options that do not go together. What is drawn for text k depends on `seed` + `first` + k, where
-        `first` is the number of texts before, if a stream is translated in parts.
+        less. Raises ConfigError for options that do not go together. What is drawn for text k depends on
+        `seed` + `first` + k, where `first` is the number of texts before, if a stream is translated in parts.
         """
         if n_best > beam and temperature is None:
             raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
@@ -209,8 +210,12 @@ class Translator:
             decoder = Decoder(self.model, coverage=bool(options.coverage_penalty))
             state = decoder.start(self.model.encode(source.to(device), mask.to(device)))
             if filters is not None:
-                return sample(decoder, state, limit.to(device), options, filters, seeds)
-            return beam_search(decoder, state, limit.to(device), options)
+                found = sample(decoder, state, limit.to(device), options, filters, seeds)
+            else:
+                found = beam_search(decoder, state, limit.to(device), options)
+        if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
+            raise CheckpointError("The model's scores are no finite numbers: its weights are damaged or diverged.")
+        return found
 
     @torch.no_grad()
     def _attention(self, lines: Lines, rows: Sequence[int], best: Sequence[Hypothesis]) -> list[list[list[float]]]:
