@@ -17,6 +17,7 @@ from seqcli.core.data.pairs import PairSet
 from seqcli.core.tasks import Translator
 from seqcli.core.tasks.translate import TranslateJob, fitting_tokens, longest_side
 from seqcli.core.tokenizers.char import CharTokenizer
+from seqcli.errors import CheckpointError
 
 Pair = tuple[str, str]
 
@@ -153,6 +154,15 @@ def test_at_most_a_little_longer_than_any_target_of_such_a_source(translator: Tr
         for beam in (1, 3):
             assert len(model.translate([source], beam=beam)[0].text) == known + 5
     assert len(model.translate(["a"], beam=3, max_length=31)[0].text) == 31
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e9])
+def test_scores_that_are_no_numbers_are_told(translator: Translator, weight: float) -> None:
+    with torch.no_grad():
+        translator.model.projection.bias[0] = weight  # of <pad>, which is never written
+    for options in ({"beam": 1}, {"beam": 3}):
+        with pytest.raises(CheckpointError, match="no finite numbers"):
+            translator.translate(["ab"], **options)  # type: ignore[arg-type]  # names and numbers
 
 
 def test_drawing_leaves_the_global_generator_alone(translator: Translator) -> None:

@@ -124,9 +124,9 @@ def sample(
             state = scorer.select(state, rows, torch.arange(K, device=device).expand(len(rows), K))
             sentences, tokens, past = sentences[rows], tokens[rows], past[rows]
     found = []
-    for three in zip(*(x.tolist() for x in (written, score, total)), strict=True):
-        each = [Hypothesis(ids[: ids.index(o.eos)], s, p) for ids, s, p in zip(*three, strict=True)]
-        found.append(sorted(each, key=lambda h: -h.score))
+    for sentence in zip(written.tolist(), score.tolist(), total.tolist(), strict=True):
+        hypotheses = [Hypothesis(ids[: ids.index(o.eos)], *figures) for ids, *figures in zip(*sentence, strict=True)]
+        found.append(sorted(hypotheses, key=lambda h: -h.score))
     return found
 
 

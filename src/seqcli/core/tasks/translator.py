@@ -1,5 +1,6 @@
 """A trained translation model: translate with it, measure it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.core.training.schema import TranslatorFile
 from seqcli.core.weights import sizes_of_a_file
-from seqcli.errors import ConfigError, DataError
+from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
 TOKENS_AT_ONCE = 8192  # source tokens of the sentences that are translated as one batch
@@ -212,8 +213,12 @@ class Translator:
             decoder = Decoder(self.model, coverage=bool(options.coverage_penalty))
             state = decoder.start(self.model.encode(source.to(device), mask.to(device)))
             if filters is not None:
-                return sample(decoder, state, limit.to(device), options, filters, seeds)
-            return beam_search(decoder, state, limit.to(device), options)
+                found = sample(decoder, state, limit.to(device), options, filters, seeds)
+            else:
+                found = beam_search(decoder, state, limit.to(device), options)
+        if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
+            raise CheckpointError("The model's scores are no finite numbers: its weights are damaged or diverged.")
+        return found
 
     @torch.no_grad()
     def _attention(self, lines: Lines, rows: Sequence[int], best: Sequence[Hypothesis]) -> list[list[list[float]]]:
