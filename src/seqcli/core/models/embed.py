@@ -17,14 +17,14 @@ All gradients of a block are those of the weights before it. A row that stands i
 of stars) would be moved many times for the same reason, far beyond where the reason ends; the next block's gradients
 are larger for it, and the tables grow without end. So what a block may do to a row is bounded by its pull
 
-    pull of u = rate * sum over its scores of |g| max(1, |h|^2 / 2)        g the gradient with respect to the score u . h
+    pull of u = rate * sum over its scores of |g| max(1, |h|^2 / 2)      g the gradient with respect to the score u . h
 
 and likewise that of v, with the u for h. Where the pull is above 1, the row's step is divided by it. This holds for any
 text and any rate, for two reasons. With sum |g| at most 1, the longest row of either table cannot move by more than
 the longest row of the other: tables that start small do not run away. And the curvature of the loss in u is the sum of
-s (1 - s) h h', whose norm is at most half of sum |g| |h|^2 where the labels of a score pull against each other and come to
-rest; so rate * curvature is at most 1 for u and for v, and at most 2 for both together, up to which gradient descent
-does not overshoot further each time. Most rows of a common text are pulled by less than 1, and nothing happens to them.
+s (1 - s) h h', whose norm is at most half of sum |g| |h|^2 where the labels of a score pull against each other and come
+to rest; so rate * curvature is at most 1 for u and for v, and at most 2 for both together, up to which gradient descent
+does not overshoot further each time. Most rows of a common text are pulled by less than 1: nothing happens to them.
 
 Shapes: N = C c words in a block, w the window, D the width, V the vocabulary.
 """
@@ -66,8 +66,6 @@ class WordTables(nn.Module):
         self.cbow, self.weight = objective == "cbow", weight
         self.vectors = nn.Parameter(torch.zeros(vocab_size, dim))  # v
         self.outputs = nn.Parameter(torch.zeros(vocab_size, dim))  # u
-        self.pulls: Tensor
-        self.register_buffer("pulls", torch.zeros(vocab_size), persistent=False)  # all zero between two steps
 
     def initialize(self, generator: torch.Generator) -> None:
         """As word2vec starts: v uniform, narrower the wider it is, u zero."""
@@ -167,14 +165,14 @@ class WordTables(nn.Module):
             if ids is None:
                 table.sub_(rows.div_(pull.clamp_(min=1 / rate)[:, None]))
                 continue
-            pulls = self.pulls.index_add_(0, ids, pull).index_select(0, ids)
+            pulls = table.new_zeros(len(table)).index_add_(0, ids, pull).index_select(0, ids)  # (n,)
             table.index_add_(0, ids, rows.mul_(pulls.clamp_(min=1 / rate).reciprocal_().neg_()[:, None]))
-            self.pulls.index_fill_(0, ids, 0)
 
 
 def reach(rows: Tensor) -> Tensor:
     """max(1, |x|^2 / 2) of each row x (..., D): (..., 1)."""
-    return torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_().mul_(0.5).clamp_(min=1)
+    squares: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_()
+    return squares.mul_(0.5).clamp_(min=1)
 
 
 def banded(rows: Tensor, width: int, c: int) -> Tensor:

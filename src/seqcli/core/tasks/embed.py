@@ -152,7 +152,7 @@ def rate_and_block(config: Config, words: Words, tokens: int, window: int, negat
     """
     pairs = window + 1 if config.objective == "skipgram" else 1  # a word, in the mean over the windows' widths
     pulls = pairs * float(words.kept.max() + negatives * words.noise.max())  # for each word of the text
-    allowed = 6.0 if negatives else 0.6  # training was seen to leave its course from 7.7 and 2.3 on
+    allowed = 6.0 if negatives else 0.6  # what goes beyond is held back row by row: see models.embed
     rate = config.lr or min(RATES[config.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
     size = min(512, int(allowed / (rate * pulls)))
     if not negatives:
