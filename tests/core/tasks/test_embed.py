@@ -56,7 +56,7 @@ def test_the_sentence_of_the_textbooks_by_cbow_and_full_softmax(seed: int) -> No
 @pytest.mark.parametrize("objective", ["skipgram", "cbow"])
 @pytest.mark.parametrize("negatives", [5, 0])
 def test_words_of_a_topic_come_together(objective: str, negatives: int) -> None:
-    train(topics(), objective=objective, negatives=negatives, embedding_dim=10, epochs=150, subsample=0)
+    train(topics(), objective=objective, negatives=negatives, embedding_dim=10, epochs=30, subsample=0)
     model = runs.load("r", task="embed")
     found = [word for word, _ in model.neighbors("sea3", 7)]
     assert sum(word.startswith("sea") for word in found) == 7, found

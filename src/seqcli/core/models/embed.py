@@ -19,7 +19,8 @@ are larger for it, and the tables grow without end. So what a block may do to a 
 
     pull of u = rate * sum over its scores of |g| max(1, |h|^2 / 2)      g the gradient with respect to the score u . h
 
-and likewise that of v, with the u for h. Where the pull is above 1, the row's step is divided by it. This holds for any
+and likewise that of v, with the u for h (for CBOW, a vector's share in h counts in both). Where the pull is above 1,
+the row's step is divided by it; with a full softmax, where it is above 2. This holds for any
 text and any rate, for two reasons. With sum |g| at most 1, the longest row of either table cannot move by more than
 the longest row of the other: tables that start small do not run away. And the curvature of the loss in u is the sum of
 s (1 - s) h h', whose norm is at most half of sum |g| |h|^2 where the labels of a score pull against each other and come
@@ -50,6 +51,9 @@ class Piece(NamedTuple):
     pull: Tensor
 
 
+# A softmax is for few words, which all share its pulls: with half the room its vectors stayed behind its outputs, and
+# with twice as much a training on two words left its course at high rates.
+ROOM = 0.5
 Pulled = tuple[Tensor, Tensor, Piece]
 
 
@@ -109,9 +113,9 @@ class WordTables(nn.Module):
         else:
             h = self.vectors.index_select(0, centres).view(C, c, -1)
         if not negatives.numel():
-            d_h, pull, outputs = self._by_softmax(h, centres, band, pairs, n)
+            d_h, pull, outputs = self._by_softmax(h, centres, band, pairs, n, mean.amax(2, True) if self.cbow else None)
         elif self.cbow:
-            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n)
+            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n, mean.amax(2, True))
         else:
             d_h, pull, outputs = self._of_many_targets(h, band, negatives, pairs, n)
         if self.cbow:
@@ -133,8 +137,9 @@ class WordTables(nn.Module):
         pull = (g * reach(h)).sum(1).abs_()  # (C, X): in a column all have one sign
         return d_h, g.mul_(of_y.mT).sum(2, True), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
 
-    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor) -> Pulled:
-        """CBOW by sampling: h has its own centre for a target, a product of rows, and the chunk's negatives."""
+    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor, share: Tensor) -> Pulled:
+        """CBOW by sampling: h has its own centre for a target, a product of rows, and the chunk's negatives. A vector
+        has a `share` (C, c, 1) in h, and so much of the curvature, beside so much of the gradient."""
         c, K, ids = h.shape[1], negatives.shape[1], torch.cat([centres.view(h.shape[:2]), negatives], 1)  # (C, c + K)
         y, z = self.outputs.index_select(0, ids.flatten()).view(*ids.shape, -1).split((c, K), 1)
         g = (h * y).sum(2, True).sigmoid_().sub_(1).mul_(n)  # (C, c, 1)
@@ -142,10 +147,12 @@ class WordTables(nn.Module):
         of_h, d_h = reach(h), torch.bmm(g_z, z).addcmul_(g, y)
         d_y = torch.cat([g * h, torch.bmm(g_z.mT, h)], 1)  # (C, c + K, D)
         pull = torch.cat([(g * of_h).neg_().squeeze(2), (g_z * of_h).sum(1)], 1)  # (C, c + K)
-        pull_h = g_z.mul_(reach(z).mT).sum(2, True).addcmul_(g, reach(y), value=-1)
-        return d_h, pull_h, Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
+        size, bend = g_z.sum(2, True).sub_(g), (g_z * half_squares(z).mT).sum(2, True).sub_(g * half_squares(y))
+        return d_h, size.maximum(bend.mul_(share)), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
 
-    def _by_softmax(self, h: Tensor, centres: Tensor, band: Tensor, pairs: Tensor, n: Tensor) -> Pulled:
+    def _by_softmax(
+        self, h: Tensor, centres: Tensor, band: Tensor, pairs: Tensor, n: Tensor, share: Tensor | None
+    ) -> Pulled:
         """Either of them by the full softmax."""
         h_rows = h.flatten(0, 1)  # (N, D)
         if self.cbow:
@@ -155,8 +162,11 @@ class WordTables(nn.Module):
         g = (h_rows @ self.outputs.T).softmax(1).mul_(n.flatten(0, 1))  # (N, V)
         g.scatter_add_(1, wanted, -labels)
         d_h, d_u, size = g @ self.outputs, g.T @ h_rows, g.abs_()
+        size.mul_(ROOM)
         piece = Piece(None, d_u, (size.T @ reach(h_rows)).flatten())
-        return d_h.view_as(h), (size @ reach(self.outputs)).view(*h.shape[:2], 1), piece
+        bend = (size @ half_squares(self.outputs)).view_as(n)
+        pull = size.sum(1).view_as(n).maximum(bend if share is None else bend.mul_(share))
+        return d_h.view_as(h), pull, piece
 
     @torch.no_grad()
     def descend(self, pieces: tuple[Piece, Piece], rate: float) -> None:
@@ -171,8 +181,13 @@ class WordTables(nn.Module):
 
 def reach(rows: Tensor) -> Tensor:
     """max(1, |x|^2 / 2) of each row x (..., D): (..., 1)."""
+    return half_squares(rows).clamp_(min=1)
+
+
+def half_squares(rows: Tensor) -> Tensor:
+    """|x|^2 / 2 of each row x (..., D): (..., 1)."""
     squares: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_()
-    return squares.mul_(0.5).clamp_(min=1)
+    return squares.mul_(0.5)
 
 
 def banded(rows: Tensor, width: int, c: int) -> Tensor:
