@@ -111,12 +111,14 @@ def lengths(*targets: int) -> PairSet:
     return PairSet.of([("a", "a" * n) for n in targets], tokenizer, tokenizer)
 
 
-def test_the_longest_few_are_left_out() -> None:
+def test_only_a_few_that_are_far_longer_are_left_out() -> None:
     config = build({"task": "translate"})
-    assert longest_side(lengths(*range(1, 900)), config) == 899, "of fewer than a thousand all stay"
+    assert longest_side(lengths(*[5] * 900, 899), config) == 899, "of fewer than a thousand all stay"
     many = [1 + k % 150 for k in range(3000)]
-    assert longest_side(lengths(*many, 5000, 6000, 7000), config) == 150
-    assert longest_side(lengths(*many, 5000, 6000, 7000, 7001), config) == 5000
+    assert longest_side(lengths(*many, 151, 180, 299), config) == 299
+    assert longest_side(lengths(*many, 151, 5000, 7000), config) == 300
+    assert longest_side(lengths(*many, 151, 5000, 6000, 7000), config) == 302
+    assert longest_side(lengths(*many, 4000, 5000, 6000, 7000), config) == 7000, "more than one in a thousand"
 
 
 def test_the_longest_side_is_bounded_by_memory() -> None:
@@ -129,8 +131,8 @@ def test_the_longest_side_is_bounded_by_memory() -> None:
 def test_what_is_dropped_is_said() -> None:
     pairs = [(f"a{k}", f"{k}") for k in range(1500)] + [("b", "x" * 300)]
     made, said = job(pairs)
-    assert made.config.max_length == 5
-    assert any("1 of 1501 pairs are longer than --max-length 5: dropped. The longest has 300" in s for s in said)
+    assert made.config.max_length == 10
+    assert any("1 of 1501 pairs are longer than --max-length 10: dropped. The longest has 300" in s for s in said)
     made, _ = job(pairs, max_length=300)
     assert made.config.max_length == 300
 
