@@ -1,6 +1,7 @@
 """The entry point, as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -40,3 +41,28 @@ def test_it_is_said_before_torch_is_loaded_and_only_by_the_command_line() -> Non
     clean = {name: value for name, value in os.environ.items() if name not in WAITING}
     said = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
     assert said.stdout.splitlines()[-1] == "None PASSIVE False"
+
+
+def test_a_second_ctrl_c_ends_quietly_what_the_first_one_stopped() -> None:
+    """Also while Python clears up, when an interruption would be shown as one that is ignored."""
+    program = (
+        "import atexit, os, signal, sys, time\n"
+        "atexit.register(lambda: (print('leaving', flush=True), time.sleep(20)))\n"
+        "from seqcli.cli import app, console\n"
+        "def work():\n"
+        "    with console.errors_mapped():\n"
+        "        print('working', flush=True)\n"
+        "        time.sleep(20)\n"
+        "app.main = work\n"
+        "from seqcli.__main__ import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for line in ("working\n", "leaving\n"):
+            assert child.stdout.readline() == line
+            child.send_signal(signal.SIGINT)
+        err = child.stderr.read()
+    assert (child.returncode, err.strip()) == (130, "")

@@ -1,7 +1,7 @@
 """seqcli: a workbench for recurrent sequence models.
 
 import seqcli
-model = seqcli.load("runs/NAME")            # torch is imported here, not before
+model = seqcli.load("runs/NAME")            # torch is imported by what needs it: not to write text on a processor
 model.sample(prime="hello", length=200, seed=1)
 model.evaluate("held_out.txt")
 # instead of .sample: a translation model has .translate(["ein Hund"]), a tagger .tag, a classifier .classify,
@@ -9,13 +9,14 @@ model.evaluate("held_out.txt")
 for event in seqcli.train(seqcli.Config(files=("corpus.txt",))): ...
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from seqcli.core.config import Config as Config
     from seqcli.core.events import Event
     from seqcli.core.tasks import Model
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "load", "train"]
 
 
-def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs") -> "Model":
+def load(run: "str | Path | None" = None, *, runs_dir: "str | Path" = "runs") -> "Model":
     """Open a trained model: a run's name, its directory or a .safetensors file; None is the newest run.
 
     Raises CheckpointError when there is none, or when the file is damaged, foreign or from a newer version.
@@ -33,7 +34,7 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs") -> "Mo
     return runs.load(run, runs_dir=runs_dir)
 
 
-def train(config: "Config", *, run: str | None = None, runs_dir: str | Path = "runs") -> "Iterator[Event]":
+def train(config: "Config", *, run: str | None = None, runs_dir: "str | Path" = "runs") -> "Iterator[Event]":
     """Train as `config` says into `runs_dir/run`, yielding typed events (see seqcli.core.events).
 
     Closing the iterator early saves a checkpoint to resume from. Raises ConfigError, DataError, TrainingError.

@@ -1,7 +1,6 @@
 """`seqcli` and `python -m seqcli`: the command line, also quiet when it is stopped while it is still loading."""
 
 import os
-import sys
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # how OpenMP's threads wait, in three dialects
 
@@ -20,11 +19,16 @@ def main() -> None:
     """Run the command line."""
     wait_asleep()
     try:
+        import signal
+
         from seqcli.cli.app import main as run
 
         run()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt:  # while loading; there is nothing to clear up yet
+        os._exit(130)
+    finally:
+        # all is done and said: a Ctrl-C that comes while Python clears up ends it at once, and shows nothing
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
 
 
 if __name__ == "__main__":

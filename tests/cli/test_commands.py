@@ -142,9 +142,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Path, number: int, option: s
         out, rest = child.stdout.read(), child.stderr.read()
     assert child.returncode == 130, seen + rest
     assert "seqcli train --resume long" in rest
+    stopped = int(re.search(r"Stopped after step ([\d,]+)", rest)[1].replace(",", ""))  # type: ignore[index]  # or fail
     assert "Traceback" not in rest
     assert all(json.loads(line) for line in out.splitlines())
-    assert max(int(p.name.removeprefix("step-")) for p in Path("runs/long/checkpoints").glob("step-*")) >= 20
+    assert stopped >= 20 and (Path("runs/long/checkpoints") / f"step-{stopped:08}").is_dir()
 
 
 def test_ctrl_c_in_sampling(trained: Path) -> None:
@@ -184,3 +185,12 @@ def test_streaming_comes_as_it_is_made(trained: Path) -> None:
         assert len(child.stdout.read(10)) == 10
         assert time.monotonic() - start < 30  # long before three million characters
         child.kill()
+
+
+def test_figures_beyond_all_bounds_are_short() -> None:
+    from seqcli.cli.console import figure
+
+    assert figure("{:.4f}", 2.71828) == "2.7183"
+    assert figure("{:.4f}", 5.1e26) == "5.1e+26"
+    assert figure("{:.4f}", -2e5) == "-2.0e+05"
+    assert figure("{}", 1_000_000) == "1000000"

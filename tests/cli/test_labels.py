@@ -1,14 +1,21 @@
 """Tagging and classification on the command line, and a sentence for everything that is wrong."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 import seqcli as package
+from seqcli.cli import console
+from seqcli.cli.classify import Printer
+from seqcli.cli.tag import Printer as TagPrinter
 from seqcli.core.tasks import Classifier, Tagger
+from seqcli.core.tasks.classifier import Classified
+from seqcli.core.tasks.tagger import Tagged
 
 Run = Callable[..., Any]
 Feed = Callable[[bytes], None]
@@ -119,7 +126,7 @@ def test_eval_of_a_tagger(seqcli: Run, tagger: Path, conllu: Path) -> None:
 
 
 def test_two_columns_and_a_random_field(seqcli: Run, columns: Path) -> None:
-    result = seqcli("train", "--task", "tag", columns, *SMALL, "--crf", "--characters", "affixes", "--steps", 40)
+    result = seqcli("train", "--task", "tag", columns, *SMALL, "--crf", "--characters", "affixes", *LEARN)
     assert result.code == 0, result.err
     assert seqcli("tag", "a cat sees", "--format", "tsv").out == "a\tDET\ncat\tNOUN\nsees\tVERB\n\n"
 
@@ -249,6 +256,51 @@ def test_characters_one_hot_and_balanced_weights(seqcli: Run, tmp_path: Path) ->
     model = package.load("names-rnn")
     assert model.config.tokens == "char"
     assert seqcli("classify", "zzz", "abab").out == "z\nab\n"
+
+
+def test_a_table_of_mistakes_has_no_header_without_them(seqcli: Run, tagger: Path, conllu: Path) -> None:
+    assert "right\tgiven" not in seqcli("eval", conllu).out
+    conllu.write_text(conllu.read_text().replace("cat\t_\tNOUN", "cat\t_\tVERB"))
+    assert seqcli("eval", conllu).out.endswith("\nright\tgiven\tcount\nVERB\tNOUN\t32\n")
+
+
+def test_options_that_would_change_nothing_are_refused(
+    seqcli: Run, tagger: Path, classifier: Path, conllu: Path, labelled: Path
+) -> None:
+    refused(seqcli("eval", conllu, "-q", "--beam", 3), 2, "--beam is for translation models, and t was trained for tag")
+    refused(seqcli("eval", conllu, "-q", "--skip-bad-lines"), 2, "--skip-bad-lines", "t was trained for tag")
+    refused(seqcli("eval", labelled, "--run", "c", "--beam", 3), 2, "--beam", "c was trained for classify")
+    labelled.write_text(labelled.read_text() + "one column\n")
+    refused(seqcli("eval", labelled, "--run", "c"), 1, "line 65")
+    assert seqcli("eval", labelled, "--run", "c", "--skip-bad-lines").code == 0
+
+
+def test_a_pipe_is_no_file_to_measure(seqcli: Run, classifier: Path, tmp_path: Path) -> None:
+    os.mkfifo("pipe.tsv")
+    refused(seqcli("eval", "pipe.tsv", "-q"), 1, "pipe.tsv is a pipe")
+    refused(seqcli("train", "pipe.tsv"), 1, "pipe.tsv is a pipe")
+
+
+def test_tags_stand_under_their_words_and_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.stdout, "_width", 30)
+    words, tags = ["개", "sees", "w" * 50, "end\x1b"], ["NOUN", "V", "X", "Y" * 60]
+    out = TagPrinter("tsv", "upos", json=False, person=True)
+    with console.stdout.capture() as caught:
+        out.show("text", Tagged(words, tags, [False] * 4))
+    lines = [line.rstrip() for line in caught.get().splitlines()]
+    assert lines[:2] == ["개    sees", "NOUN  V"] and "w" * 50 in lines and "Y" * 60 in lines
+    assert r"end\u001b" in lines
+
+
+def test_labels_stand_under_one_another(seqcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"개고양이": 0.75, "cat": 0.2, "a label that is longer than the terminal is wide, by far": 0.05}
+    monkeypatch.setattr(console.stdout, "_width", 40)
+    out = Printer(probabilities=True, json=False, quiet=True, person=True)
+    with console.stdout.capture() as caught:
+        out.show("text", Classified("개고양이", names, [], None, known=True, truncated=False))
+    lines = caught.get().rstrip("\n").split("\n")
+    assert all(cell_len(line) <= 40 for line in lines) and len(lines) == 3
+    assert len({cell_len(line[: line.index("%")]) for line in lines}) == 1
 
 
 def test_eval_without_a_run_goes_by_the_shape_of_the_file(

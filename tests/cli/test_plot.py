@@ -181,6 +181,18 @@ def test_loss_page() -> None:
     assert 'class="best"' in text
 
 
+def test_the_axes_of_the_page_hold_every_point() -> None:
+    for losses in ([4.13, 2.0, 1.503], [0.01, 0.5], [7.0, 7.0], [-3.2, 1e-9], [123.0, 87.0]):
+        points = [(10 * k + 7, loss) for k, loss in enumerate(losses)]
+        text = loss_page("t", "loss", points, [])
+        svg = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+        grid = [float(e.get("d", "").split(" ")[1].partition("H")[0]) for e in svg.iter("path")]
+        ticks = [float(e.get("x", "")) for e in svg.iter("text") if e.get("text-anchor") == "middle"]
+        for x, y in (map(float, point.split(",")) for point in next(svg.iter("polyline")).get("points", "").split()):
+            assert min(grid) <= y <= max(grid) and min(ticks) <= x <= max(ticks)
+        assert 3 <= len(grid) <= 10
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".html"])
 def test_losses_of_a_run(seqcli: Run, trained: Path, suffix: str) -> None:
     result = seqcli("plot", "small", "-o", f"picture{suffix}")

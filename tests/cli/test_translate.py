@@ -201,7 +201,7 @@ def tensors(path: Path) -> dict[str, bytes]:
 
 
 def test_unknown_words_are_replaced_by_what_was_looked_at(seqcli: Run, pairs: Path) -> None:
-    result = seqcli("train", pairs, *SMALL, "--tokens", "word", "--vocab-size", 8, "--run", "words")
+    result = seqcli("train", pairs, *SMALL, "--steps", 60, "--tokens", "word", "--vocab-size", 8, "--run", "words")
     assert result.code == 0, result.err
     model = package.load("words")
     assert isinstance(model, Translator)

@@ -89,7 +89,7 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As any group; without arguments it shows its help."""
         if not args and not ctx.resilient_parsing:
-            print(ctx.get_help())
+            typer.echo(ctx.get_help())
             ctx.exit(2)
         return super().parse_args(ctx, args)
 

@@ -25,6 +25,8 @@ from seqcli.errors import SeqcliError
 # overrides and isolates of right-to-left text (its marks are harmless). And lone surrogates, which are no characters.
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+SENTENCE = 2000  # characters of one
+
 
 def escaped(char: str) -> str:
     """A character by its number, as Python and JSON write it: \\u001b."""
@@ -41,6 +43,10 @@ class PlainConsole(Console):
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text for a line or the cell of a table, which is as wide as what will be seen of it."""
+        return super().render_str(shown(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As rich renders it; styles and movements are not text, and stay."""
@@ -64,23 +70,31 @@ def use_utf8() -> None:
 
 def typed(text: str) -> str:
     """Text from the command line as UTF-8, also where the locale made Python read it as ASCII and escape the rest."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # other halves of characters, as some systems' input methods send them
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def notice(text: str) -> None:
     """A sentence for the user, on stderr."""
-    stderr.print(Text(text, style="dim"))
+    stderr.print(readable(text), style="dim")
 
 
 def warn(text: str) -> None:
     """A sentence that the user should see, on stderr."""
-    stderr.print(Text(text, style="yellow"))
+    stderr.print(readable(text), style="yellow")
 
 
 def fail(text: str) -> None:
     """What went wrong, on stderr; one line for each sentence of a list."""
     for line in text.split("\n"):
-        stderr.print(Text.assemble(("Error: ", "bold red"), line))
+        stderr.print(Text.assemble(("Error: ", "bold red"), readable(line)))
+
+
+def readable(text: str) -> str:
+    """A sentence, without the middle of it where it quotes what nobody reads to its end."""
+    return text if len(text) <= SENTENCE else f"{text[: SENTENCE // 2]} ... {text[-SENTENCE // 2 :]}"
 
 
 def write(text: str = "", end: str = "\n") -> None:
@@ -125,6 +139,11 @@ def errors_mapped() -> Iterator[None]:
             "--vocab-size; otherwise ask for less at a time: --num-samples, --beam."
         )
         sys.exit(1)
+
+
+def figure(form: str, value: Any) -> str:
+    """A figure in this form ("{:.4f}"); one of 100,000 or more, which a training gone wrong may have, as 1.1e+32."""
+    return (form if not isinstance(value, float) or abs(value) < 1e5 else "{:.1e}").format(value)
 
 
 def count(n: float) -> str:

@@ -153,7 +153,7 @@ def show_one(figures: dict[str, Any]) -> None:
     for key in in_order(figures):
         name, form = NAMES[key]
         name = OF_LABELS.get(key, name) if "labels" in figures else name
-        console.write(f"{name:<24}{form.format(figures[key])}")
+        console.write(f"{name:<24}{console.figure(form, figures[key])}")
     if "labels" in figures:
         show_labels(figures["labels"], figures["confusions"])
 
@@ -176,7 +176,7 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", style="dim")
     for label in found:
-        table.add_column(console.shown(label), justify="right", overflow="fold")
+        table.add_column(label, justify="right", overflow="fold")
     for key in in_order(*found.values()):
         if key != "signature":
             name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
@@ -205,7 +205,7 @@ def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, i
         table.add_column(name, justify="right")
     for row in labels:
         shares = (f"{row[key]:.1%}" for key in ("precision", "recall", "f1"))
-        table.add_row(console.shown(row["label"]), *shares, console.count(row["count"]))
+        table.add_row(row["label"], *shares, console.count(row["count"]))
     console.stdout.print()
     console.stdout.print(table)
     if confusions:
@@ -214,6 +214,6 @@ def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, i
         worst.add_column("taken for")
         worst.add_column("times", justify="right")
         for right, given, count in confusions[:MOST]:
-            worst.add_row(console.shown(right), console.shown(given), console.count(count))
+            worst.add_row(right, given, console.count(count))
         console.stdout.print()
         console.stdout.print(worst)

@@ -70,8 +70,8 @@ def _show(found: list[tuple[str, float]], *, json: bool, heading: str, query: di
             console.write("\t".join([*query.values(), word, f"{cosine:.6f}"]))
         return
     table = Table(box=None, header_style="dim")
-    table.add_column(console.shown(heading))
+    table.add_column(heading)
     table.add_column("cosine", justify="right")
     for word, cosine in found:
-        table.add_row(console.shown(word), f"{cosine:.4f}")
+        table.add_row(word, f"{cosine:.4f}")
     console.stdout.print(table)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqcli.cli.console import warn
+from seqcli.cli.console import figure, warn
 from seqcli.cli.labels import cut, one_line, visible
 from seqcli.cli.page import attention_page, loss_page, plane_page
 from seqcli.cli.placing import place
@@ -170,7 +170,7 @@ def _losses(axes: "Axes", picture: Losses) -> None:
         axes.plot(steps, losses, color=VALID, label="validation", linewidth=1.8, marker=marker, markersize=3.5)
     if picture.best:
         step, loss = picture.best
-        label = f"best {loss:.4f} at step {step:,}"
+        label = f"best {figure('{:.4f}', loss)} at step {step:,}"
         axes.plot([step], [loss], "o", color=VALID, markersize=8, fillstyle="none", label=label, linestyle="none")
     axes.set_xlabel("step")
     axes.set_ylabel(picture.label)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.console import count, duration, stderr
+from seqcli.cli.console import count, duration, figure, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
 from seqcli.core.runs import read_run
 
@@ -67,7 +67,7 @@ class Drawer:
         if event.val_loss is None:
             return "no validation"
         if self.select == "loss":
-            return f"best val_loss {event.val_loss:.4f} at step {event.best_step}"
+            return f"best val_loss {figure('{:.4f}', event.val_loss)} at step {event.best_step}"
         points = [point for point in read_run(self.run_dir).points if point["step"] == event.best_step]
         values = [point[self.select] for point in points if self.select in point]  # two of them with --average
         value = " " + FIGURES[self.select].format(max(values)) if values else ""
@@ -111,8 +111,8 @@ class PlainDrawer(Drawer):
         of = f"/{event.total_steps}" if event.total_steps else ""
         stderr.print(
             Text(
-                f"step {event.step}{of}  epoch {event.epoch:.2f}  loss {event.loss:.4f}  lr {event.lr:.2e}  "
-                f"grad {event.grad_norm:.2f}  {count(event.tokens_per_s)} tokens/s"
+                f"step {event.step}{of}  epoch {event.epoch:.2f}  loss {figure('{:.4f}', event.loss)}  "
+                f"lr {event.lr:.2e}  grad {figure('{:.2f}', event.grad_norm)}  {count(event.tokens_per_s)} tokens/s"
                 + (f"  {duration(event.seconds_left)} left" if event.seconds_left is not None else "")
             )
         )
@@ -216,12 +216,12 @@ class LiveDrawer(Drawer):
         if last is None:
             return Group(head, Text("measuring ...", style="dim"))
         parts = [
-            ("loss", f"{last.loss:.3f}"),
-            ("val", f"{self._val:.3f}" if self._val is not None else "-"),
+            ("loss", figure("{:.3f}", last.loss)),
+            ("val", figure("{:.3f}", self._val) if self._val is not None else "-"),
             ("epoch", f"{last.epoch:.2f}"),
             ("tokens/s", count(last.tokens_per_s)),
             ("lr", f"{last.lr:.1e}"),
-            ("grad", f"{last.grad_norm:.2f}"),
+            ("grad", figure("{:.2f}", last.grad_norm)),
         ]
         line = Text(no_wrap=True)
         for name, value in parts:
@@ -291,9 +291,10 @@ FIGURES |= dict.fromkeys(("exact", "accuracy", "unknown_accuracy", "f1", "span_f
 def evaluated(event: Evaluated) -> str:
     """One evaluation as a line."""
     more = "".join(
-        f"  {name} {form.format(event.figures[name])}" for name, form in FIGURES.items() if name in event.figures
+        f"  {name} {figure(form, event.figures[name])}" for name, form in FIGURES.items() if name in event.figures
     )
-    return f"step {event.step}  val_loss {event.val_loss:.4f}{more}" + ("" if event.best else "  (no better)")
+    loss = figure("{:.4f}", event.val_loss)
+    return f"step {event.step}  val_loss {loss}{more}" + ("" if event.best else "  (no better)")
 
 
 def summary(event: Finished, named: str, task: str, best: str) -> list[str]:
@@ -311,5 +312,5 @@ def tested(event: Tested) -> str:
     """The figures on the test file as a line."""
     plain = {k: v for k, v in event.figures.items() if isinstance(v, (int, float, str))}
     forms = {name: FIGURES.get(name, "{:.4g}" if isinstance(value, float) else "{}") for name, value in plain.items()}
-    shown = (f"{name} {forms[name].format(value)}" for name, value in plain.items())
+    shown = (f"{name} {figure(forms[name], value)}" for name, value in plain.items())
     return f"{event.file}: {'  '.join(shown)}"

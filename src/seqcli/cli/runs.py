@@ -69,21 +69,24 @@ def info(
     json: Json = False,
 ) -> None:
     """Show what a run is: its model, its data, its figures and its settings."""
-    from seqcli.core.training.checkpoint import read
+    from seqcli.core.training.schema import model_file
+    from seqcli.core.training.stored import naming, read
 
     path = store.find(run, runs_dir)
     best = path if path.is_file() else path / BEST
-    stored = read(best) if best.is_file() or path.is_file() else None
+    stored = read(best, "np") if best.is_file() or path.is_file() else None
+    with naming(best):
+        known = model_file(stored.metadata) if stored is not None else None
     about: dict[str, Any] = {"path": str(path)}
     if path.is_dir():
         about |= _row(store.read_run(path))
-    if stored is not None:
+    if stored is not None and known is not None:
         about |= {
-            "task": stored.metadata.get("task"),
-            "parameters": sum(t.numel() for t in stored.tensors.values()),
-            "best_step": stored.metadata.get("step"),
-            "figures": stored.metadata.get("figures"),
-            "config": stored.metadata.get("config"),
+            "task": known.task,
+            "parameters": sum(t.size for t in stored.tensors.values()),
+            "best_step": known.step,
+            "figures": known.figures,
+            "config": known.config.as_dict(),
         }
     else:
         about["config"] = store.read_run(path).config.as_dict()
@@ -127,7 +130,7 @@ def _row(run: Run) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     """A value for people and for tables: a fraction with four places, what is not known as nothing."""
     if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.1e}"
+        return console.figure("{:.4f}", value)
     return "" if value is None else str(value)
 
 

@@ -1,5 +1,6 @@
 """seqcli sample: text from a language model."""
 
+import os
 import sys
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -46,6 +47,8 @@ def sample(
     quiet: Quiet = False,
 ) -> None:
     """Write text with a trained language model: [bold]seqcli sample --prime hello[/]"""
+    if threads:  # NumPy's products ask once, when it is imported
+        os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     prime, stop = console.typed(prime), console.typed(stop or "")
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="lm")
     _, strange = model.encode_prime(prime)

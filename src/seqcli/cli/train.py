@@ -76,7 +76,7 @@ def train(
 
     settings = merged(config or [], options, files)
     if help_all:
-        print(help.page(ctx, [param for param in ctx.params if suits(param, settings)]))
+        typer.echo(help.page(ctx, [param for param in ctx.params if suits(param, settings)]))
         return
     named = bool(settings.files) or settings.source is not None or settings.target is not None
     say = None if json else (lambda text: None) if quiet else console.notice

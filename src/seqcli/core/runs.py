@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
@@ -88,7 +88,7 @@ class Run:
         """The evaluation that the model was chosen by: that with the lowest loss, or the highest `select`."""
         figure, sign = ("val_loss", 1) if self.config.select in (None, "loss") else (self.config.select, -1)
         known = [point for point in self.points if isinstance(point.get(figure), (int, float))]
-        return min(known, key=lambda point: sign * point[figure], default=None)
+        return min(known, key=lambda point: (sign * point[figure], point.get("val_loss") or 0.0), default=None)
 
     @property
     def val_loss(self) -> float | None:
@@ -199,8 +199,9 @@ def load(
     task: str | None = None,
 ) -> "Model":
     """Open a trained model; with `task`, only of that task. Raises CheckpointError."""
-    from seqcli.core.tasks import MODELS, model_class
-    from seqcli.core.training.checkpoint import read, read_metadata
+    from seqcli.core.tasks import model_class
+    from seqcli.core.training.schema import task_in
+    from seqcli.core.training.stored import naming, read, read_metadata
 
     path = find(run, runs_dir, task)
     if path.is_dir():
@@ -208,16 +209,17 @@ def load(
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
             raise CheckpointError(f"The run {path} has no {BEST} yet{hint}.")
         path = path / BEST
-    kind = read_metadata(path).get("task")
-    if kind not in MODELS:
-        raise CheckpointError(f"{path} holds a model for the task {kind!r}, which this version does not know.")
+    metadata = read_metadata(path)
+    with naming(path):
+        kind = task_in(metadata)
     if task and kind != task:
         raise CheckpointError(
             f"{path} holds a {KINDS[kind].noun}, not a {KINDS[task].noun}: use seqcli {KINDS[kind].command} for it, "
             "or choose another with --run."
         )
     stored = read(path, "np" if kind == "lm" else "pt")  # a language model writes text without torch
-    model: Model = model_class(kind).open(stored, device, threads)
+    with naming(path):
+        model: Model = model_class(kind).open(stored, device, threads)
     return model
 
 
@@ -249,13 +251,15 @@ def resume(
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
     """
+    from seqcli.core.tasks import task_of
+    from seqcli.core.tasks.whole import check_whole
     from seqcli.core.training.checkpoint import newest_checkpoint
     from seqcli.core.training.loop import Loop
 
     place, config = to_resume(run, changes, runs_dir)
     said: list[str] = []
     with locked(place) as lock:
-        found = newest_checkpoint(place)
+        found = newest_checkpoint(place, partial(check_whole, task_of(config)))
         job = _job(config, say or said.append, found[0].metadata)
         loop = Loop(job, place, content=content_of(config))
         with _watched(place, lock):

@@ -1,11 +1,14 @@
 """Tagged sentences and labelled texts: what is read and what is refused."""
 
+import csv
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seqcli.core.data.labelled import Labelled, LabelReader, stratified
+from seqcli.core.data import labelled
+from seqcli.core.data.labelled import Labelled, LabelReader, at_most, stratified
 from seqcli.core.data.ragged import Ragged, RowBatches, rows_in_order
 from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.tokenizers import UNK
@@ -71,6 +74,24 @@ def test_bad_sentences_are_named(tmp_path: Path, text: str, words: list[str]) ->
     assert all(word in str(error.value) for word in (*words, str(path))), error.value
 
 
+def test_every_line_that_begins_with_a_number_sign_is_a_comment(tmp_path: Path) -> None:
+    bare = CONLLU.replace("# sent_id", "#sent_id").replace("# text =", "#text=a\tb")
+    assert list(read_sentences([write(tmp_path / "a.conllu", bare)])) == list(
+        read_sentences([write(tmp_path / "b.conllu", CONLLU)])
+    )
+    path = write(tmp_path / "a.tsv", "#sent_id=1\n# text\n#tag\tX\n#\tSYM\n\n# only\n#comments\n\nb\tB\n")
+    assert list(read_sentences([path])) == [Sentence(["#tag", "#"], ["X", "SYM"]), Sentence(["b"], ["B"])]
+    with pytest.raises(DataError, match="line 3: 1 column where"):
+        list(read_sentences([write(tmp_path / "c.tsv", "#one\na\tA\nb\n")]))
+
+
+def test_of_a_very_long_word_its_beginning_and_end_are_read() -> None:
+    words, characters = WordTokenizer(["a"]), CharTokenizer("abcx")
+    data = SentenceSet.of([["ab" + "x" * 1000 + "ca"]], words, characters)
+    read = characters.decode(data.characters[0])
+    assert read == "ab" + "x" * 196 + "ca"
+
+
 def test_a_batch_has_every_form_once() -> None:
     words, characters = WordTokenizer(["a", "cat"]), CharTokenizer("act")
     data = SentenceSet.of([["a", "cat"], ["tac", "a", "cat"], ["tact"]], words, characters)
@@ -116,6 +137,65 @@ def test_bad_labelled_lines(tmp_path: Path, line: str, what: str) -> None:
         list(LabelReader().read([path]))
     reader = LabelReader(skip=True)
     assert len(list(reader.read([path]))) == 2 and reader.skipped == 1
+
+
+def test_long_cells_are_read_and_the_limit_is_put_back(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    text = "word " * 40_000
+    path = write(tmp_path / "a.csv", f'text,label\n"{text}",x\n')
+    found = list(LabelReader("text", "label").read([path]))
+    assert found == [Labelled(text.strip(), "x")] and len(text) > limit == csv.field_size_limit()
+
+
+def test_a_quote_that_is_left_open_is_named_where_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.csv", 'fine,x\n"a\nb",y\n"open,x\n' + "so so,y\n" * 50)
+    for cell in (100, 10_000):
+        monkeypatch.setattr(labelled, "CELL", cell)
+        with pytest.raises(DataError, match=r"a\.csv, line 4: this is no CSV: a quote that begins there does not end"):
+            list(LabelReader().read([path]))
+
+
+ROWS = "".join(f'{k},2020,"a fine, long book",{"good" if k % 2 else "bad"}\n' for k in range(9))
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_table_of_other_columns_is_answered_with_the_command(tmp_path: Path, skip: bool) -> None:
+    path = write(tmp_path / "my a.csv", "id,when,what they say,stars given\n" + ROWS)
+    with pytest.raises(DataError) as error:
+        list(LabelReader(skip=skip).read([path]))
+    assert "has 4 columns" in str(error.value) and "id, when, what they say, stars given" in str(error.value)
+    command = str(error.value).partition("like: ")[2]
+    assert shlex.split(command) == [
+        *("seqcli", "train", str(path), "--text-column", "what they say", "--label-column", "stars given")
+    ]
+    write(path, "id,when,what they say,opinion\n" + ROWS)  # the fewest different values, but more than one
+    with pytest.raises(DataError, match=r"--label-column opinion$"):
+        list(LabelReader(skip=skip).read([path]))
+
+
+def test_a_table_without_a_header_or_with_other_separators(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"4 columns .*first line, '0', '2020'.* does not name them"):
+        list(LabelReader().read([write(tmp_path / "a.csv", ROWS)]))
+    with pytest.raises(DataError, match=r"1 column .* TEXT,LABEL.*are yours by ';'\? Then save them with commas"):
+        list(LabelReader().read([write(tmp_path / "a.csv", "text;label\na b;x\n")]))
+    with pytest.raises(DataError, match=r"1 column .* TEXT TAB LABEL: 'a; b'.*by ';'"):
+        list(LabelReader().read([write(tmp_path / "a.tsv", "a; b\n")]))
+
+
+def test_a_label_is_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'a b,"two\nlines\there"\n')
+    assert list(LabelReader().read([path])) == [Labelled("a b", "two lines here")]
+
+
+def test_at_most_so_many_tokens_of_every_label() -> None:
+    labels, lengths = np.repeat([0, 1, 2], [60, 30, 10]), np.tile([3, 5], 50)
+    assert at_most(labels, lengths, 0, seed=1).all() and at_most(labels, lengths, 400, seed=1).all()
+    kept = at_most(labels, lengths, 200, seed=1)
+    assert 150 < lengths[kept].sum() <= 200
+    assert all(0.2 < kept[labels == k].mean() < 0.8 for k in range(3))
+    assert not np.array_equal(kept, at_most(labels, lengths, 200, seed=2))
+    assert at_most(labels, lengths, 1, seed=1).sum() == 1
+    assert not len(at_most(labels[:0], lengths[:0], 5, seed=1))
 
 
 def test_stratified_takes_a_part_of_every_label() -> None:

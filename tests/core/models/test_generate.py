@@ -23,7 +23,7 @@ V = 11
 def both(**options: Any) -> tuple[NumpyLM, RecurrentLM]:
     """A network with random weights, in NumPy and in torch."""
     config = Config(**{"hidden": 7, "embedding_dim": 5, "dropout": 0.2, **options})
-    network = build_lm(config, V)
+    network = build_lm(config, V, 0)
     random = torch.Generator().manual_seed(0)
     for p in network.parameters():
         nn.init.normal_(p, std=0.6, generator=random)
@@ -64,8 +64,8 @@ def test_streams_of_one_model_do_not_meet() -> None:
 
 def test_weights_that_do_not_fit() -> None:
     config = Config(hidden=7, embedding_dim=5, dropout=0.0)
-    weights = {name: p.detach().numpy() for name, p in build_lm(config, V).named_parameters()}
-    with pytest.raises(CheckpointError, match=r"encoding.weight is \[11, 5\], not \[12, 5\]"):
+    weights = {name: p.detach().numpy() for name, p in build_lm(config, V, 0).named_parameters()}
+    with pytest.raises(CheckpointError, match=r"encoding.weight is \[11, 5\], but must be \[12, 5\]"):
         NumpyLM(weights, config, V + 1)
     del weights["stack.layers.0.bias_hh_l0"]
     with pytest.raises(CheckpointError, match=r"lacks stack\.layers\.0\.bias_hh_l0"):

@@ -1,10 +1,7 @@
-import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from seqcli.core.models import cross_entropy
-from seqcli.core.models.cross_entropy import linear_cross_entropy
 from seqcli.core.models.lm import RecurrentLM
 
 V, B, T = 11, 2, 3
@@ -50,16 +47,3 @@ def test_tied_weights_are_one() -> None:
     torch.manual_seed(0)
     lm = RecurrentLM(V, hidden=7, embedding_dim=7, tie=True)
     assert lm.projection.weight is lm.encoding.weight
-
-
-@pytest.mark.parametrize("chunk", [V * 2, 1 << 20], ids=["chunks", "whole"])
-def test_linear_cross_entropy_equals_the_plain_one(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(cross_entropy, "CHUNK", chunk)
-    torch.manual_seed(1)
-    x, w, b = (torch.randn(*s, dtype=torch.double, requires_grad=True) for s in ((5, 7), (V, 7), (V,)))
-    targets = torch.randint(0, V, (5,))
-    ours = torch.autograd.grad(3 * linear_cross_entropy(x, w, b, targets), (x, w, b))
-    plain = torch.autograd.grad(3 * F.cross_entropy(x @ w.t() + b, targets), (x, w, b))
-    torch.testing.assert_close(linear_cross_entropy(x, w, b, targets), F.cross_entropy(x @ w.t() + b, targets))
-    for a, c in zip(ours, plain, strict=True):
-        torch.testing.assert_close(a, c)

@@ -14,9 +14,11 @@ from seqcli.core.config import build
 from seqcli.core.data.sentences import SentenceSet
 from seqcli.core.tasks import Classifier, Tagger
 from seqcli.core.tasks.classifier import best_temperature
+from seqcli.core.tasks.classify import ClassifyJob, read_data
 from seqcli.core.tasks.tag import forget
 from seqcli.core.tasks.tagger import predict
 from seqcli.core.tokenizers import UNK
+from seqcli.errors import DataError
 
 SMALL: dict[str, Any] = {"hidden": 7, "embedding_dim": 5, "batch_size": 4, "steps": 6, "precision": "fp32"}
 TEXTS = ["the cat", "a dog sat on the mat", "birds", "the the the the", "a cat saw one dog"]
@@ -57,6 +59,46 @@ def test_a_text_is_classified_the_same_alone() -> None:
         (alone,) = model.classify([text], explain=True)
         assert alone.probabilities == pytest.approx(found.probabilities, abs=1e-6)
         assert alone.weights == pytest.approx(found.weights, abs=1e-6) and len(found.pieces) == len(text.split()) + 1
+
+
+def test_a_classifier_is_validated_on_at_most_so_many_tokens() -> None:
+    """And learns from the others; every label stays, though the file is sorted by them."""
+    Path("c.tsv").write_text("".join(f"{t}\t{label}\n" for label in "xyz" for t in TEXTS * 12))
+    texts = len(TEXTS) * 36
+    options = {**SMALL, "task": "classify", "tokens": "word", "files": ("c.tsv",), "valid_split": 0.5}
+    whole, some = (ClassifyJob(build({**options, "valid_tokens": tokens})) for tokens in (0, 100))
+    assert whole.valid_tokens > 300 and whole.train_tokens + whole.valid_tokens == some.train_tokens + some.valid_tokens
+    assert 60 < some.valid_tokens <= 100 and set(some._valid) == {"x", "y", "z"}
+    assert len(some._valid) + len(some._wanted) == texts == len(whole._valid) + len(whole._wanted)
+    again = ClassifyJob(build({**options, "valid": "c.tsv", "valid_tokens": 100}))
+    assert 60 < again.valid_tokens <= 100 and set(again._valid) == {"x", "y", "z"} and len(again._wanted) == texts
+
+
+def test_labels_that_hardly_are_any_are_asked_about() -> None:
+    options = {**SMALL, "task": "classify", "files": ("c.tsv",)}
+    cases = {
+        "numbers": [f"{k * 1.25}" for k in range(40)] * 3,
+        "numbers under a header": ["value", *(f"{k}" for k in range(40)), *"99999"] * 2,
+        "as many as texts": [f"title {k}" for k in range(40)],
+    }
+    for labels in cases.values():
+        Path("c.tsv").write_text("".join(f"text {k}\t{label}\n" for k, label in enumerate(labels)))
+        with pytest.raises(DataError, match="--many-labels") as error:
+            read_data(build(options), lambda text: None)
+        assert f"{len(set(labels))} different" in str(error.value)
+        assert len(read_data(build({**options, "many_labels": True}), lambda text: None)[0]) > 20
+    for fine in (["0", "1"] * 20, [f"{k / 2}" for k in range(10)] * 4, [f"l{k}" for k in range(40)] * 3, list("abc")):
+        Path("c.tsv").write_text("".join(f"text {k}\t{label}\n" for k, label in enumerate(fine)))
+        read_data(build(options), lambda text: None)
+
+
+def test_a_word_without_end_is_tagged_at_once(tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not tried at every place where it might be parted."""
+    endless, tried, known = "it's" * 5000, [], Tagger._known
+    monkeypatch.setattr(Tagger, "_known", lambda self, word: tried.append(word) or known(self, word))
+    (found,) = tagger.tag([f"the {endless} cat"])
+    assert found.words == ["the", endless, "cat"] and len(found.tags) == 3
+    assert len(tried) < 10
 
 
 def test_the_temperature_makes_probabilities_right() -> None:

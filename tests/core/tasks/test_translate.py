@@ -196,5 +196,6 @@ def test_selected_by_exact_match_whatever_the_normalization(monkeypatch: pytest.
         return [Translation(text, (Candidate(answers[text] if text != "e" else "?", 0.0),)) for text in texts]
 
     monkeypatch.setattr(Translator, "translate", translate)
+    made.model.eval()
     found = made.evaluate()
     assert found is not None and found["exact"] == pytest.approx(0.8)

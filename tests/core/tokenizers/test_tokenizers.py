@@ -1,3 +1,4 @@
+import json
 import unicodedata
 
 import numpy as np
@@ -8,8 +9,11 @@ from hypothesis import strategies as st
 from seqcli.core import tokenizers
 from seqcli.core.config import FIELDS, choices_of
 from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
-from seqcli.errors import ConfigError
+from seqcli.core.tokenizers.word import WordTokenizer
+from seqcli.errors import CheckpointError, ConfigError
 
+MIXED = "é한👩a"
+STREAMED = {kind: tokenizers.train(kind, [MIXED], vocab_size=262) for kind in ("char", "byte", "bpe")}
 HARD = [
     "",
     "한국어 문장입니다.",
@@ -27,8 +31,12 @@ HARD = [
 def test_decode_undoes_encode(kind: str, text: str) -> None:
     made = tokenizers.train(kind, [text], normalize="none", vocab_size=300)
     assert made.decode(made.encode(text)) == text
-    again = tokenizers.from_json(tokenizers.to_json(made))
-    assert again.encode(text).tolist() == made.encode(text).tolist()
+    for again in (
+        tokenizers.from_json(tokenizers.to_json(made)),
+        tokenizers.from_array(tokenizers.to_array(made)),
+    ):
+        assert again.encode(text).tolist() == made.encode(text).tolist()
+        assert again.decode(made.encode(text)) == text
     assert made.encode(text).max(initial=0) < made.vocab_size
 
 
@@ -96,12 +104,110 @@ def test_a_stream_never_shows_half_of_a_character(kind: str) -> None:
     assert not any("\ufffd" in piece for piece in pieces)
 
 
-def test_a_word_stream_equals_the_whole() -> None:
-    text = 'One, two. "Three," she said. (Four) ' * 12
-    made = tokenizers.train("word", [text])
-    ids = made.encode(text)
+QUOTED = tokenizers.train("word", ['One, two. "Three," she said. (Four)\n $5 ’tis “so”'])
+
+
+@given(
+    ids=st.lists(st.integers(0, QUOTED.vocab_size - 1), max_size=300),
+    repeat=st.integers(1, 4),
+    prime=st.integers(0, 400),
+)
+def test_a_word_stream_equals_the_whole(ids: list[int], repeat: int, prime: int) -> None:
+    """Of any length, with quotes that stay open for as long as they like, and after any prime."""
+    ids = ids * repeat
+    stream = QUOTED.stream_decoder()
+    stream.go_on_after(ids[:prime])
+    pieces = [stream.push(id) for id in ids[prime:]]
+    assert QUOTED.decode(ids[:prime]) + "".join(pieces) + stream.finish() == QUOTED.decode(ids)
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "bpe"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_stream_equals_the_whole(kind: str, data: st.DataObject) -> None:
+    """Whatever the ids are, also bytes that are no text."""
+    made = STREAMED[kind]
+    whole = made.encode(MIXED).tolist()
+    anything = st.lists(st.integers(0, made.vocab_size - 1))
+    part = st.one_of(st.just(whole), st.sampled_from([[id] for id in whole]), anything)
+    ids = [id for chosen in data.draw(st.lists(part, max_size=40)) for id in chosen]
     stream = made.stream_decoder()
-    assert "".join(stream.push(int(id)) for id in ids[:60]) == made.decode(ids[:60])
+    pieces = [stream.push(id) for id in ids]
+    assert "".join(pieces) + stream.finish() == made.decode(ids)
+
+
+def test_bytes_of_a_tokenizer() -> None:
+    """A model file holds them: a word takes its own bytes and a few more."""
+    words = [f"слово{k}" for k in range(1000)]
+    made = WordTokenizer(words)
+    array = tokenizers.to_array(made)
+    assert array.dtype == np.uint8
+    assert array.ndim == 1
+    assert len(array) < sum(len(word.encode()) + 4 for word in words) + 100
+    again = tokenizers.from_array(array)
+    assert isinstance(again, WordTokenizer)
+    assert again.words == words
+
+
+NO_TOKENIZERS: list[object] = [
+    {},
+    [],
+    None,
+    {"kind": "char"},
+    {"kind": []},
+    {"kind": "none"},
+    {"kind": "char", "codes": [65, 65], "normalize": "nfc"},
+    {"kind": "char", "codes": [-1], "normalize": "nfc"},
+    {"kind": "char", "codes": [0x110000], "normalize": "nfc"},
+    {"kind": "char", "codes": [65.0], "normalize": "nfc"},
+    {"kind": "char", "codes": [True], "normalize": "nfc"},
+    {"kind": "char", "codes": "ab", "normalize": "nfc"},
+    {"kind": "char", "codes": [65], "normalize": "nfx"},
+    {"kind": "char", "codes": [65], "normalize": []},
+    {"kind": "char", "codes": [10**30], "normalize": "nfc"},
+    {"kind": "word", "words": ["a", "a"], "normalize": "nfc", "lowercase": False},
+    {"kind": "word", "words": ["a", 1], "normalize": "nfc", "lowercase": False},
+    {"kind": "word", "words": "ab", "normalize": "nfc", "lowercase": False},
+    {"kind": "word", "words": {"a": 1}, "normalize": "nfc", "lowercase": False},
+    {"kind": "word", "words": ["\ud800"], "normalize": "nfc", "lowercase": False},
+    {"kind": "word", "words": ["a"], "normalize": "nfc"},
+    {"kind": "bpe", "tokens": ["a"], "merges": [], "normalize": "nfc"},
+    {"kind": "bpe", "tokens": [*SPECIALS], "merges": [], "normalize": "nfc"},
+]
+
+
+@pytest.mark.parametrize("data", NO_TOKENIZERS, ids=str)
+def test_what_is_no_tokenizer_is_refused(data: object) -> None:
+    with pytest.raises(CheckpointError, match="tokenizer in the checkpoint is damaged"):
+        tokenizers.from_json(json.dumps(data))
+
+
+def test_texts_and_bytes_that_are_no_tokenizer_are_refused() -> None:
+    for text in ("", "[" * 100_000, '{"kind": "char", "codes": [' + "1" * 5000 + "]}"):
+        with pytest.raises(CheckpointError, match="damaged"):
+            tokenizers.from_json(text)
+    with pytest.raises(CheckpointError, match="damaged"):
+        tokenizers.from_array(np.full(9, 255, np.uint8))
+
+
+def test_merges_of_tokens_that_are_not_there_are_refused() -> None:
+    """The library itself would stop the process, or raise what is no error of ours."""
+    made = tokenizers.train("bpe", ["hello hello"], vocab_size=265)
+    data = json.loads(tokenizers.to_json(made))
+    assert tokenizers.from_json(json.dumps(data)).encode("hello").tolist() == made.encode("hello").tolist()
+    for merges in (["h"], [""], ["h e l"], ["x y"], ["h e", "h e"], [1], "h e", ["h  e"], ["h \ud800"]):
+        with pytest.raises(CheckpointError, match="damaged"):
+            tokenizers.from_json(json.dumps({**data, "merges": merges}))
+    for tokens in (data["tokens"][1:], data["tokens"][:-1], [*data["tokens"], ""], [*data["tokens"], "h"], None):
+        with pytest.raises(CheckpointError, match="damaged"):
+            tokenizers.from_json(json.dumps({**data, "tokens": tokens}))
+
+
+def test_special_tokens_in_a_text_are_text() -> None:
+    made = tokenizers.train("bpe", ["a <pad> b <eos> c " * 50], vocab_size=300)
+    ids = made.encode("a <pad><unk> b <eos>")
+    assert ids.min() >= len(SPECIALS)
+    assert made.decode(ids) == "a <pad><unk> b <eos>"
 
 
 def test_registry() -> None:

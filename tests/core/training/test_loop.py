@@ -1,6 +1,7 @@
 """The loop by itself, on a job of the task lm."""
 
 import json
+import math
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor
 
 from seqcli.core.config import build
-from seqcli.core.events import Logged, Planned, Stepped
+from seqcli.core.events import Evaluated, Finished, Logged, Planned, Stepped
 from seqcli.core.tasks import LMJob
 from seqcli.core.training import checkpoint
 from seqcli.core.training.loop import Loop
+from seqcli.errors import TrainingError
 
 MakeLoop = Callable[..., Loop]
 
@@ -160,3 +162,38 @@ def test_a_changed_plan_is_kept_and_a_resumed_run_goes_on_by_it_to_the_same_bits
     assert whole.state.at.step == resumed.state.at.step == planned[1].total_steps
     for name, weights in whole.state.weights.items():
         assert torch.equal(weights, resumed.state.weights[name])
+
+
+# --- which evaluation is the best -------------------------------------------------------------------------------------
+
+
+def test_equal_figures_are_told_apart_by_the_loss(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accuracy 1 from the second evaluation on, while the loss falls, rises and is no number."""
+    found = iter([(0.5, 1.0), (1.0, 3.0), (1.0, 2.0), (1.0, 2.5), (1.0, math.nan), (0.9, 0.1), (1.0, 2.0)])
+    loop = make_loop(steps=14, eval_every=2, select="accuracy")
+    monkeypatch.setattr(loop.job, "evaluate", lambda: dict(zip(("accuracy", "loss"), next(found), strict=True)))
+    events = list(loop)
+    assert [e.best for e in events if isinstance(e, Evaluated)] == [True, True, True, False, False, False, False]
+    at = loop.state.at
+    assert (at.best_step, at.best_rank, at.best_loss, at.worse) == (6, -1.0, 2.0, 4)
+    assert checkpoint.read(Path("run/best.safetensors")).metadata["figures"] == {"accuracy": 1.0, "loss": 2.0}
+
+
+def test_a_figure_counts_where_the_loss_is_no_number(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([(0.5, math.nan), (0.5, 7.0), (0.4, math.inf)])
+    loop = make_loop(steps=6, eval_every=2, select="accuracy")
+    monkeypatch.setattr(loop.job, "evaluate", lambda: dict(zip(("accuracy", "loss"), next(found), strict=True)))
+    assert [e.best for e in loop if isinstance(e, Evaluated)] == [True, True, False]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_run_whose_validation_is_never_finite_says_so_and_advertises_no_model(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    loop = make_loop(steps=4, eval_every=2)
+    monkeypatch.setattr(loop.job, "evaluate", lambda: {"loss": value})
+    events = []
+    with pytest.raises(TrainingError, match=r"validation loss was never a finite number.*--lr.*step-00000004"):
+        events.extend(loop)  # which keeps what came before the error
+    assert not any(isinstance(event, Finished) for event in events)
+    assert not Path("run/best.safetensors").exists()

@@ -7,6 +7,10 @@ import torch
 from torch import nn
 
 from seqcli.core.layers import Stack
+from seqcli.core.models.classifier import RecurrentClassifier
+from seqcli.core.models.lm import RecurrentLM
+from seqcli.core.models.seq2seq import Seq2Seq
+from seqcli.core.models.tagger import RecurrentTagger
 from seqcli.core.training import checkpoint, schedule
 from seqcli.core.training.averaging import Averaged, using
 from seqcli.core.training.checkpoint import Stored
@@ -70,6 +74,28 @@ def test_every_optimizer_descends_and_decays_matrices_only(name: str) -> None:
     assert decays == {2: 0.5, 1: 0.0}
     covered = [p for o in optimizers for g in o.param_groups for p in g["params"]]
     assert {id(p) for p in covered} == {id(p) for p in stack.parameters()}
+
+
+def muon_names(network: nn.Module) -> set[str]:
+    optimizers = make_optimizers(network, "muon", 0.01, 0.1)
+    taken = {id(p) for o in optimizers if isinstance(o, Muon) for g in o.param_groups for p in g["params"]}
+    return {name for name, p in network.named_parameters() if id(p) in taken}
+
+
+def test_muon_takes_the_matrices_of_cells_that_read_vectors() -> None:
+    """So both directions of an encoder alike, and no first layer of one-hot vectors, in either direction."""
+    seq2seq = muon_names(Seq2Seq(11, 13, hidden=7, embedding_dim=5))
+    cells = ("encoder.layers.0", "encoder.layers.1", "decoder.layers.0")
+    assert seq2seq == {f"{cell}.weight_{way}_l0" for cell in cells for way in ("ih", "hh")}
+    lm = muon_names(RecurrentLM(11, hidden=7, embedding_dim=5, layers=2))
+    assert lm == {f"stack.layers.{k}.weight_{way}_l0" for k in (0, 1) for way in ("ih", "hh")}
+    one_hot = muon_names(RecurrentLM(11, hidden=7, encoding="one-hot", layers=2))
+    assert lm - one_hot == {"stack.layers.0.weight_ih_l0"}
+    classifier = muon_names(RecurrentClassifier(11, 3, hidden=7, encoding="one-hot"))
+    assert classifier == {"stack.layers.0.weight_hh_l0", "stack.layers.1.weight_hh_l0"}
+    tagger = muon_names(RecurrentTagger(11, 13, 3, hidden=7, embedding_dim=5))
+    cells = ("stack.layers.0", "stack.layers.1", "spelling.stack.layers.0", "spelling.stack.layers.1")
+    assert tagger == {f"{cell}.weight_{way}_l0" for cell in cells for way in ("ih", "hh")}
 
 
 def test_averages() -> None:

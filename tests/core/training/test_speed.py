@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from seqcli.core.config import build
+from seqcli.core.tasks.auto import lm_speed
 from seqcli.core.training import device, speed
 from seqcli.core.training.speed import Seen, steps_per_second
 
@@ -83,3 +84,13 @@ def test_all_threads_are_as_many_as_openmp_is_told(monkeypatch: pytest.MonkeyPat
         assert device.set_threads(0) >= 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_dropout_is_measured_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It draws from a generator of its own, and the global one is left as it was."""
+    monkeypatch.setattr(speed, "SECONDS", 0.01)
+    sizes = {"hidden": 7, "embedding_dim": 5, "layers": 2, "dropout": 0.3}
+    config = build({**sizes, "precision": "fp32", "device": "cpu", "optimizer": "muon", "batch_size": 2, "window": 3})
+    before = torch.get_rng_state()
+    assert lm_speed(config, 11) > 0
+    assert torch.equal(torch.get_rng_state(), before)

@@ -116,15 +116,23 @@ class Cell(nn.RNNBase):
     # --- the start --------------------------------------------------------------------------------------------
 
     def reset_parameters(self) -> None:
-        """Recurrent weights orthogonal gate by gate (Saxe 2014), input weights uniform by fan-in, biases zero."""
+        """What torch's constructor calls. A network is made without memory, and its cells are started afterwards."""
+        if not self.weight_hh_l0.is_meta:
+            self.initialize(None)
+
+    def initialize(self, generator: torch.Generator | None) -> None:
+        """Recurrent weights orthogonal gate by gate (Saxe 2014), input weights uniform by fan-in, biases zero.
+
+        Drawn from this generator or, for a cell alone outside of a network, from torch's own.
+        """
         bound = self.input_size**-0.5
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if name.startswith("weight_hh"):
                     for gate in parameter.chunk(self.gates):
-                        nn.init.orthogonal_(gate)
+                        nn.init.orthogonal_(gate, generator=generator)
                 elif name.startswith("weight_ih"):
-                    nn.init.uniform_(parameter, -bound, bound)
+                    nn.init.uniform_(parameter, -bound, bound, generator)
                 else:
                     nn.init.zeros_(parameter)
 

@@ -61,8 +61,8 @@ class LSTMCell(Cell):
         y, last = self.kernel(torch.cat((x, padding), dim=2), state, w_ih=torch.cat((w, column), dim=1))
         return y * mask[..., None], LSTMState(last_real(y, mask, state.h), last.c)
 
-    def reset_parameters(self) -> None:
-        super().reset_parameters()
+    def initialize(self, generator: torch.Generator | None) -> None:
+        super().initialize(generator)
         with torch.no_grad():
             self.bias_ih_l0[self.hidden_size : 2 * self.hidden_size] = 1.0
 

@@ -19,6 +19,7 @@ from seqcli.errors import DataError
 
 COLUMNS = 10  # of a CoNLL-U line
 COMMENT = re.compile(r"# |#[^\t]*$")  # among WORD TAB TAG lines, where # and #hashtag can be words
+SPELLED = 200  # characters of a word that are read; of a longer one its beginning and its end
 Numbered = tuple[int, str]  # the number of a line in its file, and the line
 
 
@@ -146,7 +147,8 @@ class SentenceSet:
         number: dict[str, int] = {}
         rows = [np.array([number.setdefault(w, len(number)) for w in s], dtype=np.int32) for s in sentences]
         forms = list(number)
-        return cls(Ragged.of(rows), words.lookup(forms), Ragged.of(characters.encode_lines(forms)))
+        spelled = (form if len(form) <= SPELLED else form[: SPELLED // 2] + form[-SPELLED // 2 :] for form in forms)
+        return cls(Ragged.of(rows), words.lookup(forms), Ragged.of(characters.encode_lines(list(spelled))))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -28,7 +28,7 @@ from seqcli.core.files import making
 from seqcli.core.tokenizers import EOS, UNK, Ids, Tokenizer
 from seqcli.errors import CheckpointError, DataError
 
-FORMAT = 3
+FORMAT = 4
 ENTRIES = 1 << 12  # of the index: what is said of a part of the text is off by one of so many at most
 LEAST = 1 << 10  # characters of text between two entries
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from seqcli.core.layers.encoding import Embedding
 from seqcli.core.layers.stack import Stack
 
 AFFIX = 3  # characters at each end of a word
@@ -13,7 +14,7 @@ class CharacterLSTM(nn.Module):
 
     def __init__(self, vocab_size: int, dim: int, hidden: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, dim)
+        self.embedding = Embedding(vocab_size, dim)
         self.stack = Stack("lstm", dim, hidden, bidirectional=True)
         self.width = 2 * hidden
 
@@ -28,7 +29,7 @@ class Affixes(nn.Module):
 
     def __init__(self, vocab_size: int, dim: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, dim)
+        self.embedding = Embedding(vocab_size, dim)
         self.width = 2 * AFFIX * dim
 
     def forward(self, characters: Tensor, mask: Tensor) -> Tensor:

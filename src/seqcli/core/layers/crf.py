@@ -19,6 +19,11 @@ class CRF(nn.Module):
         self.start = nn.Parameter(torch.zeros(tags))
         self.end = nn.Parameter(torch.zeros(tags))
 
+    def initialize(self, generator: torch.Generator) -> None:
+        """All scores zero: every sequence is equally likely."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
     def score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """score(x, y) of tag sequences: emissions (B, T, K), tags (B, T) -> (B,)."""
         own = emissions.gather(2, tags[..., None])[..., 0] * mask

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """Zeroes units with probability `rate`, scales the rest by 1 / (1 - rate); nothing in evaluation.
 
-    Draws from `generator`, which the training sets; torch's global generator serves when it is None.
+    Draws from `generator`, which whoever trains hands down (see `hand_down`).
     """
 
     def __init__(self, rate: float) -> None:
@@ -22,5 +22,13 @@ class Dropout(nn.Module):
         """x (B, T, H) -> (B, T, H)."""
         if not self.training or self.rate == 0:
             return x
+        assert self.generator is not None, "who trains must hand down a generator"
         keep = torch.rand(x.shape[0], 1, x.shape[2], device=x.device, generator=self.generator)
         return x * (keep >= self.rate).to(x.dtype).div_(1 - self.rate)  # (B, 1, H) over (B, T, H)
+
+
+def hand_down(network: nn.Module, generator: torch.Generator) -> None:
+    """Let every dropout of a network draw from this generator."""
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator

@@ -5,12 +5,20 @@ from torch import Tensor, nn
 
 
 class Embedding(nn.Embedding):
-    """A learnt row per token: ids (B, T) -> (B, T, E)."""
+    """A learnt row per token: ids (B, T) -> (B, T, E). Its numbers start with a standard deviation of `spread`."""
 
-    def __init__(self, vocab_size: int, dim: int) -> None:
+    def __init__(self, vocab_size: int, dim: int, spread: float = 1.0) -> None:
+        self.width, self.spread, self.frozen = dim, spread, False
         super().__init__(vocab_size, dim)
-        self.width = dim
-        self.frozen = False
+
+    def reset_parameters(self) -> None:
+        """What torch's constructor calls. A network is made without memory, and started afterwards."""
+        if not self.weight.is_meta:
+            self.initialize(None)
+
+    def initialize(self, generator: torch.Generator | None) -> None:
+        """Draw all rows, from this generator or, alone outside of a network, from torch's own."""
+        nn.init.normal_(self.weight, std=self.spread, generator=generator)
 
     def freeze_rows(self, rows: Tensor) -> None:
         """Keep these rows (n,) as they are, to the bit, in any training; the other rows learn.

@@ -41,6 +41,11 @@ class Stack(nn.Module):
         """The cells, layer by layer, forward before backward (torch's order)."""
         return [cell for cell in self.layers if isinstance(cell, Cell)]
 
+    @property
+    def input_weights(self) -> list[Tensor]:
+        """W_ih of the first layer, one a direction: what reads the input."""
+        return [cell.weight_ih_l0 for cell in self.cells[: self.directions]]
+
     def initial_state(self, batch: int) -> list[State]:
         """Zero states for `batch` rows: one a cell, layer by layer, forward before backward (torch's order)."""
         return [cell.initial_state(cell.weight_hh_l0, batch) for cell in self.cells]

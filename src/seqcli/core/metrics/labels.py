@@ -62,7 +62,9 @@ def macro_f1(ours: Sequence[str], right: Sequence[str]) -> float:
 
 def calibration_error(sure: NDArray[np.float64], hit: NDArray[np.bool_], bins: int = 15) -> float:
     """Expected calibration error (Naeini 2015): how far the probabilities given are from the part that was right, over
-    bins of probability, weighted by their size. sure (n,) in 0 .. 1, hit (n,)."""
+    bins of probability, weighted by their size. sure (n,) in 0 .. 1, hit (n,). NaN where a probability is NaN."""
+    if np.isnan(sure).any():
+        return float("nan")
     place = np.minimum((sure * bins).astype(int), bins - 1)
     gaps = [abs(sure[place == k].sum() - hit[place == k].sum()) for k in range(bins)]
     return float(sum(gaps) / max(1, len(sure)))

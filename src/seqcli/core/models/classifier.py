@@ -1,14 +1,16 @@
 """The recurrent classifier: a text, read as a whole, to one of K labels."""
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from seqcli.core.config import Config
-from seqcli.core.layers import Dropout, Embedding, OneHot, Stack
+from seqcli.core.layers import Dropout, Embedding, Network, OneHot, Stack
 from seqcli.core.layers.pooling import Pooling
-from seqcli.core.models.start import seeded
+from seqcli.core.models.start import build
 
 
-class RecurrentClassifier(nn.Module):
+class RecurrentClassifier(Network):
     """Encoding, stack, pooling, projection: ids (B, T) -> scores of K labels (B, K), whose softmax is p(label)."""
 
     def __init__(
@@ -26,13 +28,15 @@ class RecurrentClassifier(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.encoding = OneHot(vocab_size) if encoding == "one-hot" else Embedding(vocab_size, embedding_dim)
-        if isinstance(self.encoding, Embedding):
-            nn.init.normal_(self.encoding.weight, std=0.1)
+        one_hot = encoding == "one-hot"
+        self.encoding = OneHot(vocab_size) if one_hot else Embedding(vocab_size, embedding_dim, spread=0.1)
         self.stack = Stack(cell, self.encoding.width, hidden, layers, bidirectional=bidirectional, dropout=dropout)
         self.pool = Pooling(pool, hidden * self.stack.directions, self.stack.directions)
         self.dropout = Dropout(dropout)
         self.projection = nn.Linear(self.pool.width, labels)
+
+    def input_tables(self) -> list[Tensor]:
+        return [self.encoding.weight] if isinstance(self.encoding, Embedding) else self.stack.input_weights
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
         """Ids (B, T), mask (B, T), True = real -> scores (B, K), and the weights (B, T) of attention pooling."""
@@ -45,22 +49,20 @@ class RecurrentClassifier(nn.Module):
         return scores, weights
 
 
-def build_classifier(config: Config, vocab_size: int, labels: int, seed: int = 0) -> RecurrentClassifier:
-    """The model of a resolved configuration; its random start depends on `seed` alone.
-
-    Raises ConfigError when it does not fit into memory.
-    """
+def build_classifier(config: Config, vocab_size: int, labels: int, seed: int | None) -> RecurrentClassifier:
+    """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.hidden and config.dropout is not None, "the task resolves these"
-    with seeded(seed, config):
-        return RecurrentClassifier(
-            vocab_size,
-            labels,
-            cell=config.cell,
-            hidden=config.hidden,
-            layers=config.layers,
-            bidirectional=bool(config.bidirectional),
-            encoding=config.encoding,
-            embedding_dim=config.embedding_dim or 0,  # one-hot vectors need none
-            pool=config.pool,
-            dropout=config.dropout,
-        )
+    make = partial(
+        RecurrentClassifier,
+        vocab_size,
+        labels,
+        cell=config.cell,
+        hidden=config.hidden,
+        layers=config.layers,
+        bidirectional=bool(config.bidirectional),
+        encoding=config.encoding,
+        embedding_dim=config.embedding_dim or 0,  # one-hot vectors need none
+        pool=config.pool,
+        dropout=config.dropout,
+    )
+    return build(make, config, seed)

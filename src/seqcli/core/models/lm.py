@@ -1,21 +1,22 @@
 """The recurrent language model (Mikolov 2010): p(x_1 .. x_T) = product of p(x_t | x_1 .. x_(t-1))."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seqcli.core.cells import State
 from seqcli.core.config import Config
-from seqcli.core.layers import Dropout, Embedding, OneHot, Stack
+from seqcli.core.layers import Dropout, Embedding, Network, OneHot, Projection, Stack
 from seqcli.core.models.cross_entropy import linear_cross_entropy
-from seqcli.core.models.start import seeded
+from seqcli.core.models.start import build
 
 LARGE = 1000  # a vocabulary above this is worth the fused projection and loss
 
 
-class RecurrentLM(nn.Module):
+class RecurrentLM(Network):
     """Encoding, stack, dropout, projection: ids (B, T) -> outputs (B, T, V).
 
     Trained by cross-entropy, the outputs are logits. Trained by squared error against the one-hot target ("mse"), an
@@ -37,16 +38,19 @@ class RecurrentLM(nn.Module):
     ) -> None:
         super().__init__()
         self.loss_name = loss
+        spread = embedding_dim**-0.5 if tie else 1.0
         one_hot = encoding == "one-hot"
-        self.encoding = OneHot(vocab_size) if one_hot else Embedding(vocab_size, embedding_dim)
+        self.encoding = OneHot(vocab_size) if one_hot else Embedding(vocab_size, embedding_dim, spread)
         self.stack = Stack(cell, self.encoding.width, hidden, layers, dropout=dropout)
         self.dropout = Dropout(dropout)
-        self.projection = nn.Linear(hidden, vocab_size)
-        nn.init.zeros_(self.projection.bias)
-        if tie:
-            assert isinstance(self.encoding, Embedding)
-            nn.init.normal_(self.encoding.weight, std=embedding_dim**-0.5)
-            self.projection.weight = self.encoding.weight
+        table = self.encoding if tie and isinstance(self.encoding, Embedding) else None
+        self.projection = Projection(hidden, vocab_size, table)
+
+    def input_tables(self) -> list[Tensor]:
+        return [self.encoding.weight] if isinstance(self.encoding, Embedding) else self.stack.input_weights
+
+    def carry_shapes(self, batch: int) -> list[torch.Size]:
+        return [tensor.shape for state in self.stack.initial_state(batch) for tensor in state]
 
     def features(
         self, ids: Tensor, state: Sequence[State] | None = None, mask: Tensor | None = None
@@ -116,21 +120,19 @@ class RecurrentLM(nn.Module):
         return torch.cat(losses), torch.cat(hits), state
 
 
-def build_lm(config: Config, vocab_size: int, seed: int = 0) -> RecurrentLM:
-    """The model of a resolved configuration; its random start depends on `seed` alone.
-
-    Raises ConfigError when it does not fit into memory.
-    """
+def build_lm(config: Config, vocab_size: int, seed: int | None) -> RecurrentLM:
+    """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.hidden and config.dropout is not None, "the task resolves these"
-    with seeded(seed, config):
-        return RecurrentLM(
-            vocab_size,
-            cell=config.cell,
-            hidden=config.hidden,
-            layers=config.layers,
-            encoding=config.encoding,
-            embedding_dim=config.embedding_dim or 0,  # one-hot vectors need none
-            tie=bool(config.tie),
-            dropout=config.dropout,
-            loss=config.loss,
-        )
+    make = partial(
+        RecurrentLM,
+        vocab_size,
+        cell=config.cell,
+        hidden=config.hidden,
+        layers=config.layers,
+        encoding=config.encoding,
+        embedding_dim=config.embedding_dim or 0,  # one-hot vectors need none
+        tie=bool(config.tie),
+        dropout=config.dropout,
+        loss=config.loss,
+    )
+    return build(make, config, seed)

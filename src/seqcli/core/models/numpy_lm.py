@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core.config import Config
-from seqcli.errors import CheckpointError
+from seqcli.core.weights import check_shapes
 
 Floats = NDArray[np.float32]
 
@@ -21,6 +21,8 @@ tanh: Callable[[Floats], Floats] = np.tanh
 FEW = 8  # rows up to which a product each is faster than one of all: that first copies the matrix into another order
 CACHE = 1 << 26  # numbers of the first layer's inputs that are kept
 
+
+LAYER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # as in a Layer, below
 
 Times = Callable[[Floats, Floats], Any]  # a product W x with a row x (n,) or rows (B, n), and where it goes
 
@@ -164,6 +166,20 @@ class LSTMSteps(RNNSteps):
 STEPS: dict[str, type[RNNSteps]] = {"rnn": RNNSteps, "gru": GRUSteps, "lstm": LSTMSteps}
 
 
+def weight_shapes(config: Config, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a RecurrentLM's weights by their names, as torch's network has them."""
+    V, H = vocab_size, config.hidden or 0
+    E = V if config.encoding == "one-hot" else config.embedding_dim or 0
+    G = STEPS[config.cell].gates * H
+    shapes: dict[str, tuple[int, ...]] = {} if config.encoding == "one-hot" else {"encoding.weight": (V, E)}
+    for k in range(config.layers):
+        of_layer = (G, H if k else E), (G, H), (G,), (G,)
+        shapes |= {f"stack.layers.{k}.{name}_l0": shape for name, shape in zip(LAYER, of_layer, strict=True)}
+    if not config.tie:
+        shapes["projection.weight"] = V, H
+    return shapes | {"projection.bias": (V,)}
+
+
 class NumpyLM:
     """A language model whose cell has steps in NumPy, from its weights by their names in RecurrentLM.
 
@@ -171,29 +187,22 @@ class NumpyLM:
     """
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], config: Config, vocab_size: int) -> None:
-        def weight(name: str, *shape: int) -> Floats:
-            found = weights.get(name)
-            if found is None or found.shape != shape:
-                what = f"it lacks {name}" if found is None else f"{name} is {list(found.shape)}, not {list(shape)}"
-                raise CheckpointError(f"The checkpoint does not fit its own configuration: {what}.")
-            return np.ascontiguousarray(found, np.float32)
+        check_shapes(weights, weight_shapes(config, vocab_size))
 
-        V, H = vocab_size, config.hidden or 0
-        kind, one_hot = STEPS[config.cell], config.encoding == "one-hot"
-        G = kind.gates * H
-        self.steps, self.V = kind, V
-        self.rows = None if one_hot else weight("encoding.weight", V, config.embedding_dim or 0)
-        widths = [V if self.rows is None else self.rows.shape[1], *[H] * (config.layers - 1)]
+        def weight(name: str) -> Floats:
+            return np.ascontiguousarray(weights[name], np.float32)
+
+        self.steps, self.V = STEPS[config.cell], vocab_size
+        self.rows = None if config.encoding == "one-hot" else weight("encoding.weight")
         self.layers = []
-        for k, width in enumerate(widths):
-            shapes = {"weight_ih": (G, width), "weight_hh": (G, H), "bias_ih": (G,), "bias_hh": (G,)}
-            given = (weight(f"stack.layers.{k}.{name}_l0", *shape) for name, shape in shapes.items())
-            self.layers.append(kind.prepared(Layer(*given)))
-        self.w = weight("encoding.weight" if config.tie else "projection.weight", V, H)
-        self.b = weight("projection.bias", V)
+        for k in range(config.layers):
+            given = (weight(f"stack.layers.{k}.{name}_l0") for name in LAYER)
+            self.layers.append(self.steps.prepared(Layer(*given)))
+        self.w = weight("encoding.weight" if config.tie else "projection.weight")
+        self.b = weight("projection.bias")
         self.probabilities = config.loss == "mse"
         self._inputs: dict[int, Floats] = {}
-        self._most = CACHE // max(G, 1)
+        self._most = CACHE // max(len(self.layers[0].b_ih), 1)
 
     def input(self, id: int) -> Floats:
         """W_ih x + b_ih of the first layer for a token, (G*H,). Those of tokens that have come before are kept."""

@@ -13,6 +13,7 @@ whole target is decoded and attended to in parallel when it is known.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,10 +22,12 @@ from torch.nn import functional as F
 
 from seqcli.core.cells import State
 from seqcli.core.config import Config
-from seqcli.core.layers import Dropout, Embedding, Stack
+from seqcli.core.layers import Dropout, Embedding, Network, Projection, Stack
 from seqcli.core.layers.attention import Memory, attention_class
 from seqcli.core.models.cross_entropy import linear_cross_entropy
-from seqcli.core.models.start import seeded
+from seqcli.core.models.start import build
+
+SPREAD = 0.25  # of the embeddings: small enough to project by, large enough to be told apart
 
 
 class Source(NamedTuple):
@@ -58,7 +61,7 @@ class Bridge(nn.Module):
         return [type(state)(*(x.to(torch.promote_types(x.dtype, torch.float32)) for x in state)) for state in states]
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(Network):
     """Encoder, bridge, decoder, attention, projection. Sources and targets are ids, padded at the end.
 
     `share` gives both sides one embedding (they need one vocabulary), `tie` the output projection the target's.
@@ -84,8 +87,8 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.input_feeding, self.every_step = input_feeding, context == "every-step"
         self.dropout = Dropout(dropout)
-        self.target_embedding = Embedding(target_vocab, embedding_dim)
-        self.source_embedding = self.target_embedding if share else Embedding(source_vocab, embedding_dim)
+        self.target_embedding = Embedding(target_vocab, embedding_dim, SPREAD)
+        self.source_embedding = self.target_embedding if share else Embedding(source_vocab, embedding_dim, SPREAD)
         self.encoder = Stack(cell, embedding_dim, hidden, layers, bidirectional=bidirectional, dropout=dropout)
         width = hidden * self.encoder.directions  # of the encoder's outputs and of the context vector
         self.width = embedding_dim if tie else hidden  # of h~
@@ -95,12 +98,10 @@ class Seq2Seq(nn.Module):
         self.attention = None if attention == "none" else attention_class(attention)(hidden, width)
         seen = hidden + width * (self.attention is not None) + width * self.every_step
         self.combine = nn.Linear(seen, self.width, bias=False) if seen != self.width else None
-        self.projection = nn.Linear(self.width, target_vocab)
-        nn.init.zeros_(self.projection.bias)
-        if tie:
-            self.projection.weight = self.target_embedding.weight
-        for table in dict.fromkeys((self.target_embedding, self.source_embedding)):
-            nn.init.normal_(table.weight, std=0.25)  # small enough to project by, large enough to be told apart
+        self.projection = Projection(self.width, target_vocab, self.target_embedding if tie else None)
+
+    def input_tables(self) -> list[Tensor]:
+        return [self.source_embedding.weight, self.target_embedding.weight]
 
     # --- the two sides ----------------------------------------------------------------------------------------
 
@@ -205,26 +206,24 @@ class Seq2Seq(nn.Module):
         return F.cross_entropy(outputs, wanted, reduction="none"), outputs.argmax(1) == wanted
 
 
-def build_seq2seq(config: Config, source_vocab: int, target_vocab: int, seed: int = 0) -> Seq2Seq:
-    """The model of a resolved configuration; its random start depends on `seed` alone.
-
-    Raises ConfigError when it does not fit into memory.
-    """
+def build_seq2seq(config: Config, source_vocab: int, target_vocab: int, seed: int | None) -> Seq2Seq:
+    """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     c = config
     assert c.hidden and c.embedding_dim and c.dropout is not None and c.bidirectional is not None
-    with seeded(seed, c):
-        return Seq2Seq(
-            source_vocab,
-            target_vocab,
-            cell=c.cell,
-            hidden=c.hidden,
-            layers=c.layers,
-            bidirectional=c.bidirectional,
-            embedding_dim=c.embedding_dim,
-            attention=c.attention,
-            context=c.context,
-            input_feeding=c.input_feeding,
-            share=bool(c.joint_tokens),
-            tie=bool(c.tie),
-            dropout=c.dropout,
-        )
+    make = partial(
+        Seq2Seq,
+        source_vocab,
+        target_vocab,
+        cell=c.cell,
+        hidden=c.hidden,
+        layers=c.layers,
+        bidirectional=c.bidirectional,
+        embedding_dim=c.embedding_dim,
+        attention=c.attention,
+        context=c.context,
+        input_feeding=c.input_feeding,
+        share=bool(c.joint_tokens),
+        tie=bool(c.tie),
+        dropout=c.dropout,
+    )
+    return build(make, c, seed)

@@ -1,19 +1,21 @@
 """The recurrent tagger (Plank 2016, arXiv:1604.05529): a tag for every word, from the sentence on both its sides."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqcli.core.config import Config
-from seqcli.core.layers import Dropout, Embedding, Stack
+from seqcli.core.layers import Dropout, Embedding, Network, Stack
 from seqcli.core.layers.characters import Affixes, CharacterLSTM
 from seqcli.core.layers.crf import CRF
-from seqcli.core.models.start import seeded
+from seqcli.core.models.start import build
 
 CHARACTER_DIM = 50
 
 
-class RecurrentTagger(nn.Module):
+class RecurrentTagger(Network):
     """Words and their characters, stack, projection: sentences (B, T) -> scores of K tags (B, T, K).
 
     With a `crf` the scores are its emissions; without one, their softmax is each tag's distribution.
@@ -35,8 +37,7 @@ class RecurrentTagger(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.encoding = Embedding(words, embedding_dim)
-        nn.init.normal_(self.encoding.weight, std=0.1)
+        self.encoding = Embedding(words, embedding_dim, spread=0.1)
         self.spelling: CharacterLSTM | Affixes | None = None
         if spelling == "lstm":
             self.spelling = CharacterLSTM(characters, CHARACTER_DIM, CHARACTER_DIM)
@@ -47,6 +48,9 @@ class RecurrentTagger(nn.Module):
         self.dropout = Dropout(dropout)
         self.projection = nn.Linear(hidden * self.stack.directions, tags)
         self.crf = CRF(tags) if crf else None
+
+    def input_tables(self) -> list[Tensor]:
+        return [self.encoding.weight, *([self.spelling.embedding.weight] if self.spelling else [])]
 
     def spell(self, characters: Tensor, mask: Tensor) -> Tensor | None:
         """What the characters (U, C) of distinct words tell of them: (U, W), or None when they are not read."""
@@ -74,23 +78,21 @@ class RecurrentTagger(nn.Module):
         return self.crf.viterbi(scores, mask) if self.crf is not None else scores.argmax(2)
 
 
-def build_tagger(config: Config, words: int, characters: int, tags: int, seed: int = 0) -> RecurrentTagger:
-    """The model of a resolved configuration; its random start depends on `seed` alone.
-
-    Raises ConfigError when it does not fit into memory.
-    """
+def build_tagger(config: Config, words: int, characters: int, tags: int, seed: int | None) -> RecurrentTagger:
+    """The model of a resolved configuration; `seed` and errors as in `start.build`."""
     assert config.hidden and config.embedding_dim and config.dropout is not None, "the task resolves these"
-    with seeded(seed, config):
-        return RecurrentTagger(
-            words,
-            characters,
-            tags,
-            cell=config.cell,
-            hidden=config.hidden,
-            layers=config.layers,
-            bidirectional=bool(config.bidirectional),
-            embedding_dim=config.embedding_dim,
-            spelling=config.characters,
-            crf=config.crf,
-            dropout=config.dropout,
-        )
+    make = partial(
+        RecurrentTagger,
+        words,
+        characters,
+        tags,
+        cell=config.cell,
+        hidden=config.hidden,
+        layers=config.layers,
+        bidirectional=bool(config.bidirectional),
+        embedding_dim=config.embedding_dim,
+        spelling=config.characters,
+        crf=config.crf,
+        dropout=config.dropout,
+    )
+    return build(make, config, seed)

@@ -122,7 +122,7 @@ def lm_speed(config: Config, vocab_size: int) -> float:
     """Tokens a second of training a language model of these sizes here."""
     B, T = config.batch_size or 1, min(config.window or 1, 64)
     ids = torch.arange(B * T, device=config.device).remainder(vocab_size).view(B, T)
-    steps = steps_per_second(lambda: build_lm(config, vocab_size), lambda model: model.loss(ids, ids)[0], config)
+    steps = steps_per_second(lambda: build_lm(config, vocab_size, None), lambda model: model.loss(ids, ids)[0], config)
     return B * T * steps
 
 
@@ -172,7 +172,7 @@ def pair_speed(config: Config, rows: int, lengths: tuple[float, float], vocab_si
     target = torch.arange(rows * T, device=config.device).remainder(vocab_sizes[1]).view(rows, T)
     real = torch.ones_like(source, dtype=torch.bool), torch.ones_like(target, dtype=torch.bool)
     steps = steps_per_second(
-        lambda: build_seq2seq(config, *vocab_sizes),
+        lambda: build_seq2seq(config, *vocab_sizes, None),
         lambda model: model.loss(source, real[0], target, target, real[1], label_smoothing=0.1),
         config,
     )

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import Config
 from seqcli.core.data.labelled import Labelled, LabelReader
 from seqcli.core.data.ragged import Lines, rows_in_order
 from seqcli.core.data.readers import find_files, tell_skipped
@@ -22,7 +21,9 @@ from seqcli.core.models.start import load_weights
 from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
-from seqcli.errors import CheckpointError, ConfigError, DataError
+from seqcli.core.training.schema import ClassifierFile
+from seqcli.core.weights import sizes_of_a_file
+from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
 TOKENS_AT_ONCE = 8192
@@ -63,17 +64,17 @@ class Classifier:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Classifier":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
-        where = pick_device(device)
-        try:
-            meta = stored.metadata
-            config, labels = build(meta["config"]), list(meta["labels"])
-            tokenizer = tokenizers.from_json(meta["tokenizer"])
-            model = build_classifier(config, tokenizer.vocab_size, len(labels))
-            load_weights(model, stored.tensors)
-            model = model.to(where).eval()
-            return cls(model, tokenizer, labels, config, float(meta["temperature"]), meta.get("figures"))
-        except (KeyError, ConfigError) as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+        about = ClassifierFile.of(stored.metadata)
+        model = cls.network(about)
+        load_weights(model, stored.tensors)
+        model = model.to(pick_device(device)).eval()
+        return cls(model, about.tokenizer, about.labels, about.config, about.temperature, about.figures)
+
+    @staticmethod
+    def network(about: ClassifierFile) -> RecurrentClassifier:
+        """The network of a model file, without its weights."""
+        with sizes_of_a_file():
+            return build_classifier(about.config, about.tokenizer.vocab_size, len(about.labels), None)
 
     def classify(self, texts: Sequence[str], *, explain: bool = False) -> list[Classified]:
         """The labels of texts. Raises ConfigError when there are no weights to `explain` them by."""

@@ -1,5 +1,6 @@
 """The task `classify`: a label for every text."""
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ class ClassifyJob:
         self.device = pick_device(config.device)
         training, valid = read_data(config, say)
         if metadata is not None:
-            self.tokenizer, self.labels = tokenizers.from_json(metadata["tokenizer"]), list(metadata["labels"])
+            self.tokenizer, self.labels = tokenizers.from_array(metadata["tokenizer"]), list(metadata["labels"])
         else:
             config = choose_tokens(with_width(config), training)
             self.tokenizer = train_tokenizer(config, training)
@@ -74,6 +75,7 @@ class ClassifyJob:
         )
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.vocab_size = self.tokenizer.vocab_size
+        self.guessing = math.log(len(self.labels))
         self.model = build_classifier(c, self.vocab_size, len(self.labels), c.seed).to(self.device)
         self._frozen = start_from_vectors(self.model.encoding, self.tokenizer, c, say, metadata)
 
@@ -106,7 +108,7 @@ class ClassifyJob:
         return {
             "task": "classify",
             "config": self.config.as_dict(),
-            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "tokenizer": tokenizers.to_array(self.tokenizer),
             "labels": self.labels,
             "temperature": self.temperature,
             **self._frozen,

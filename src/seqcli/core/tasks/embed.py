@@ -1,5 +1,6 @@
 """The task `embed`: vectors of the words of a text, by skip-gram or CBOW."""
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import FIELDS, Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
-from seqcli.core.models.embed import add, build_tables
+from seqcli.core.models.embed import build_tables
 from seqcli.core.tasks.auto import tokenizer_options
 from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.tokenizers import SPECIALS
@@ -33,7 +34,7 @@ class EmbedJob:
         check(config)
         set_threads(config.threads or 1)  # the products are small; a second thread is busy with the next step's blocks
         self.device = pick_device(config.device)
-        tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
+        tokenizer = tokenizers.from_array(metadata["tokenizer"]) if metadata is not None else None
         config = config.with_(min_count=config.min_count or 5)
         if metadata is None and config.valid_split == DEFAULT_SPLIT:
             config = config.with_(valid_split=0.0)  # every word of a text is worth more than the figure
@@ -54,6 +55,8 @@ class EmbedJob:
         self._ahead = Ahead(self.batches)
         self._valid = batches(valid) if valid is not None else None
         self.model = build_tables(c, self.vocab_size, c.seed).to(self.device)
+        # a sampled score is a choice of two; the full softmax chooses among all words
+        self.guessing = (1 + c.negatives) * math.log(2) if c.negatives else math.log(self.vocab_size)
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.train_tokens = len(data.ids)
         self.valid_tokens = len(valid.ids) if valid is not None else 0
@@ -65,13 +68,13 @@ class EmbedJob:
         loss = norm = 0.0
         for k, block in enumerate(blocks):
             here = block.to(self.device)
-            pieces = self.model.gradients(*here, -rate)
+            pieces = self.model.gradients(*here)
             if k == len(blocks) // 2:
                 with torch.no_grad():
                     total, targets = self.model.loss(*here)
                 loss = total.item() / max(1.0, targets.item())
-                norm = sum(piece.rows.square().sum().item() for piece in pieces) ** 0.5 / rate
-            add(pieces)
+                norm = sum(piece.rows.square().sum().item() for piece in pieces) ** 0.5
+            self.model.descend(pieces, rate)
         return loss, norm, self.batches.tokens(step)
 
     def evaluate(self) -> dict[str, float] | None:
@@ -97,7 +100,7 @@ class EmbedJob:
         return "\n".join(lines) or None
 
     def metadata(self) -> dict[str, Any]:
-        return {"task": "embed", "config": self.config.as_dict(), "tokenizer": tokenizers.to_json(self.tokenizer)}
+        return {"task": "embed", "config": self.config.as_dict(), "tokenizer": tokenizers.to_array(self.tokenizer)}
 
 
 class Ahead:
@@ -149,7 +152,7 @@ def rate_and_block(config: Config, words: Words, tokens: int, window: int, negat
     """
     pairs = window + 1 if config.objective == "skipgram" else 1  # a word, in the mean over the windows' widths
     pulls = pairs * float(words.kept.max() + negatives * words.noise.max())  # for each word of the text
-    allowed = 6.0 if negatives else 0.6  # training was seen to leave its course from 7.7 and 2.3 on
+    allowed = 6.0 if negatives else 0.6  # what goes beyond is held back row by row: see models.embed
     rate = config.lr or min(RATES[config.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
     size = min(512, int(allowed / (rate * pulls)))
     if not negatives:

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import Config
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.metrics.lm import figures
 from seqcli.core.models.generate import Steps, TorchSteps, generate
-from seqcli.core.models.numpy_lm import STEPS, NumpyLM
+from seqcli.core.models.numpy_lm import STEPS, NumpyLM, weight_shapes
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
-from seqcli.core.training.checkpoint import Stored
-from seqcli.errors import CheckpointError, ConfigError, DataError, VocabularyError
+from seqcli.core.training.schema import LanguageModelFile
+from seqcli.core.training.stored import Stored
+from seqcli.core.weights import check_weights, sizes_of_a_file
+from seqcli.errors import CheckpointError, DataError, VocabularyError
 
 if TYPE_CHECKING:  # torch is imported when something is measured, or computed on a GPU
     from seqcli.core.data import TokenFile
@@ -45,8 +47,7 @@ class Writer:
         self._decoder = tokenizer.stream_decoder()
         self._stop, self._held, self._left = stop, "", length
         self._eos = EOS if ends else -1
-        for id in prime[-8:]:  # what the first token is written after
-            self._decoder.push(id)
+        self._decoder.go_on_after(prime)
 
     def write(self, id: int) -> str:
         """The text that can be shown after this token; what may begin the stop text is held back."""
@@ -94,15 +95,20 @@ class LanguageModel:
     @classmethod
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "LanguageModel":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
-        try:
-            config = build(stored.metadata["config"])
-            tokenizer = tokenizers.from_json(stored.metadata["tokenizer"])
-        except (KeyError, ConfigError) as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
-        figures = stored.metadata.get("figures")
-        model = cls(stored.tensors, tokenizer, config, figures, device=device, threads=threads)
+        about = LanguageModelFile.of(stored.metadata)
+        model = cls(stored.tensors, about.tokenizer, about.config, about.figures, device=device, threads=threads)
+        if model.writes_in_numpy:
+            check_weights(stored.tensors, weight_shapes(about.config, about.tokenizer.vocab_size))
         _ = model.in_numpy if model.writes_in_numpy else model.model  # now, for what may be wrong with it
         return model
+
+    @staticmethod
+    def network(about: LanguageModelFile) -> "RecurrentLM":
+        """The network of a model file, without its weights."""
+        from seqcli.core.models.lm import build_lm
+
+        with sizes_of_a_file():
+            return build_lm(about.config, about.tokenizer.vocab_size, None)
 
     @classmethod
     def of(cls, network: "RecurrentLM", tokenizer: Tokenizer, config: Config) -> "LanguageModel":
@@ -131,10 +137,7 @@ class LanguageModel:
 
         set_threads(self.threads)
         device = pick_device(self.device)
-        try:
-            network = build_lm(self.config, self.tokenizer.vocab_size)
-        except ConfigError as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+        network = build_lm(self.config, self.tokenizer.vocab_size, None)
         load_weights(network, {name: torch.as_tensor(array) for name, array in self.weights.items()})
         return network.to(device).eval()
 

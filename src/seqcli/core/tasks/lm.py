@@ -1,5 +1,6 @@
 """The task `lm`: a recurrent language model of a text, or of a list of lines."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,7 +48,7 @@ class LMJob:
             raise ConfigError("--label-smoothing is for --loss cross-entropy.")
         set_threads(config.threads)
         config = with_width(config) if metadata is None else config
-        tokenizer = tokenizers.from_json(metadata["tokenizer"]) if metadata is not None else None
+        tokenizer = tokenizers.from_array(metadata["tokenizer"]) if metadata is not None else None
         self.device = pick_device(config.device)
         training, valid = read_data(config, say, tokenizer)
         self.tokenizer = training.tokenizer
@@ -63,6 +64,7 @@ class LMJob:
         self.train_tokens = training.tokens
         self.valid_tokens = self._valid.tokens if self._valid is not None else 0
         self.vocab_size = self.tokenizer.vocab_size
+        self.guessing = math.log(self.vocab_size) if config.loss == "cross-entropy" else None
         if isinstance(self.batches, LineBatches) and self.batches.cut:
             say(f"{self.batches.cut} lines are longer than --window {config.window} tokens and are cut.")
 
@@ -91,7 +93,7 @@ class LMJob:
         return {
             "task": "lm",
             "config": self.config.as_dict(),
-            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "tokenizer": tokenizers.to_array(self.tokenizer),
             **self._frozen,
         }
 

@@ -56,14 +56,14 @@ def start_from_vectors(
         return {}
     assert isinstance(embedding, Embedding), "with_width allows nothing else"
     if metadata is not None:
-        kept = torch.tensor(metadata["frozen_rows"], dtype=torch.long)
+        kept = torch.from_numpy(metadata["frozen_rows"])
     else:
         assert isinstance(tokenizer, WordTokenizer)
         kept = start_from(embedding, tokenizer.words, config.vectors, say)
     if not config.freeze_vectors:
-        return {"frozen_rows": []}
+        return {"frozen_rows": np.zeros(0, np.int64)}
     embedding.freeze_rows(kept)
-    return {"frozen_rows": kept.tolist()}
+    return {"frozen_rows": kept.numpy()}
 
 
 @torch.no_grad()

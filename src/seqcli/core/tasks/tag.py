@@ -1,5 +1,6 @@
 """The task `tag`: a label for every word of a sentence."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -44,7 +45,7 @@ class TagJob:
         self.device = pick_device(config.device)
         training, self._valid = read_data(config, say)
         if metadata is not None:
-            words, characters = (tokenizers.from_json(metadata[key]) for key in ("tokenizer", "character_tokenizer"))
+            words, characters = (tokenizers.from_array(metadata[key]) for key in ("tokenizer", "character_tokenizer"))
             assert isinstance(words, WordTokenizer)
             self.words, self.characters, self.tags = words, characters, list(metadata["tags"])
         else:
@@ -65,6 +66,7 @@ class TagJob:
         )
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.vocab_size = self.words.vocab_size
+        self.guessing = math.log(len(self.tags))
         sizes = self.words.vocab_size, self.characters.vocab_size, len(self.tags)
         self.model = build_tagger(c, *sizes, c.seed).to(self.device)
         self._frozen = start_from_vectors(self.model.encoding, self.words, c, say, metadata)
@@ -101,8 +103,8 @@ class TagJob:
         return {
             "task": "tag",
             "config": self.config.as_dict(),
-            "tokenizer": tokenizers.to_json(self.words),
-            "character_tokenizer": tokenizers.to_json(self.characters),
+            "tokenizer": tokenizers.to_array(self.words),
+            "character_tokenizer": tokenizers.to_array(self.characters),
             "tags": self.tags,
             **self._frozen,
         }

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import Config
 from seqcli.core.data.ragged import Ragged, rows_in_order
 from seqcli.core.data.readers import find_files
 from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
@@ -22,10 +21,13 @@ from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
-from seqcli.errors import CheckpointError, ConfigError, DataError
+from seqcli.core.training.schema import TaggerFile
+from seqcli.core.weights import sizes_of_a_file
+from seqcli.errors import DataError
 
 Say = Callable[[str], None]
 TOKENS_AT_ONCE = 8192
+LONGEST = 100  # characters of a word that may be parted
 UNSEEN = -1  # a tag that training never saw
 
 
@@ -57,18 +59,18 @@ class Tagger:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Tagger":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
-        where = pick_device(device)
-        try:
-            meta = stored.metadata
-            config = build(meta["config"])
-            words, characters = (tokenizers.from_json(meta[key]) for key in ("tokenizer", "character_tokenizer"))
-            assert isinstance(words, WordTokenizer)
-            model = build_tagger(config, words.vocab_size, characters.vocab_size, len(meta["tags"]))
-            load_weights(model, stored.tensors)
-            model = model.to(where).eval()
-            return cls(model, words, characters, meta["tags"], config, meta.get("figures"))
-        except (KeyError, AssertionError, ConfigError) as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+        about = TaggerFile.of(stored.metadata)
+        model = cls.network(about)
+        load_weights(model, stored.tensors)
+        model = model.to(pick_device(device)).eval()
+        return cls(model, about.tokenizer, about.character_tokenizer, about.tags, about.config, about.figures)
+
+    @staticmethod
+    def network(about: TaggerFile) -> RecurrentTagger:
+        """The network of a model file, without its weights."""
+        words, characters = about.tokenizer.vocab_size, about.character_tokenizer.vocab_size
+        with sizes_of_a_file():
+            return build_tagger(about.config, words, characters, len(about.tags), None)
 
     # --- tagging ----------------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class Tagger:
         return [part for word in self.words.split_keeping_case(text) for part in self._parts(word)]
 
     def _parts(self, word: str) -> list[str]:
-        if self._known(word):
+        if self._known(word) or len(word) > LONGEST:
             return [word]
         for cut in range(len(word) - 1, 0, -1):
             left, right = word[:cut], word[cut:]

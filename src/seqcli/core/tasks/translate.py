@@ -45,8 +45,8 @@ class TranslateJob:
                 "as labels of words, with a blank line after each sentence, --task tag."
             )
         if metadata is not None:
-            self.source_tokenizer = tokenizers.from_json(metadata["source_tokenizer"])
-            self.tokenizer = tokenizers.from_json(metadata["tokenizer"])
+            self.source_tokenizer = tokenizers.from_array(metadata["source_tokenizer"])
+            self.tokenizer = tokenizers.from_array(metadata["tokenizer"])
         else:
             config = choose_tokens(with_width(config), pairs)
             self.source_tokenizer, self.tokenizer = train_tokenizers(config, pairs)
@@ -55,6 +55,7 @@ class TranslateJob:
         training, valid = self._parts(config, pairs, whole, say)
         self.train_tokens = len(training.target.ids)
         self.vocab_size = self.tokenizer.vocab_size
+        self.guessing = math.log(self.vocab_size)
         self.config = c = resolve_pairs(
             config,
             len(training),
@@ -152,8 +153,8 @@ class TranslateJob:
         return {
             "task": "translate",
             "config": self.config.as_dict(),
-            "source_tokenizer": tokenizers.to_json(self.source_tokenizer),
-            "tokenizer": tokenizers.to_json(self.tokenizer),
+            "source_tokenizer": tokenizers.to_array(self.source_tokenizer),
+            "tokenizer": tokenizers.to_array(self.tokenizer),
             "longest_targets": self.longest_targets,
             **self._frozen,
         }

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import Config
 from seqcli.core.data.pairs import Pair, PairReader, PairSet, pair_batch, pairs_in_order
 from seqcli.core.data.ragged import Lines, rows_in_order
 from seqcli.core.data.readers import find_files, tell_skipped
@@ -26,6 +26,8 @@ from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
+from seqcli.core.training.schema import TranslatorFile
+from seqcli.core.weights import sizes_of_a_file
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
@@ -89,17 +91,18 @@ class Translator:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Translator":
         """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
-        where = pick_device(device)
-        try:
-            meta = stored.metadata
-            config = build(meta["config"])
-            source, target = (tokenizers.from_json(meta[key]) for key in ("source_tokenizer", "tokenizer"))
-            model = build_seq2seq(config, source.vocab_size, target.vocab_size)
-            load_weights(model, stored.tensors)
-            model = model.to(where).eval()
-            return cls(model, source, target, config, meta["longest_targets"], meta.get("figures"))
-        except (KeyError, ConfigError) as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
+        about = TranslatorFile.of(stored.metadata)
+        model = cls.network(about)
+        load_weights(model, stored.tensors)
+        model = model.to(pick_device(device)).eval()
+        source, target = about.source_tokenizer, about.tokenizer
+        return cls(model, source, target, about.config, about.longest_targets, about.figures)
+
+    @staticmethod
+    def network(about: TranslatorFile) -> Seq2Seq:
+        """The network of a model file, without its weights."""
+        with sizes_of_a_file():
+            return build_seq2seq(about.config, about.source_tokenizer.vocab_size, about.tokenizer.vocab_size, None)
 
     # --- translating ------------------------------------------------------------------------------------------
 

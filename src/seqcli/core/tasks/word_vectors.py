@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqcli.core import tokenizers
-from seqcli.core.config import Config, build
+from seqcli.core.config import Config
 from seqcli.core.data.readers import Invalid, find_files, read_lines
 from seqcli.core.data.vectors import Form, write_vectors
+from seqcli.core.layers.network import shapes_of
 from seqcli.core.metrics.ranks import spearman
+from seqcli.core.models.embed import WordTables, build_tables
 from seqcli.core.tokenizers import SPECIALS
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import pick_device, set_threads
-from seqcli.errors import CheckpointError, ConfigError, DataError, VocabularyError
+from seqcli.core.training.schema import WordVectorsFile
+from seqcli.core.weights import check_weights, sizes_of_a_file
+from seqcli.errors import ConfigError, DataError, VocabularyError
 
 Say = Callable[[str], None]
 Found = list[tuple[str, float]]  # words and their cosines, the nearest first
@@ -43,21 +46,16 @@ class WordVectors:
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "WordVectors":
         """The vectors in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
         set_threads(threads)
-        try:
-            config = build(stored.metadata["config"])
-            tokenizer = tokenizers.from_json(stored.metadata["tokenizer"])
-            vectors = stored.tensors["vectors"]
-        except (KeyError, ConfigError) as error:
-            raise CheckpointError(f"The checkpoint does not fit its own configuration: {error}") from None
-        if not isinstance(tokenizer, WordTokenizer) or tuple(vectors.shape) != (
-            tokenizer.vocab_size,
-            config.embedding_dim,
-        ):
-            raise CheckpointError(
-                f"The checkpoint does not fit its own configuration: it has vectors {list(vectors.shape)} for a "
-                f"vocabulary of {tokenizer.vocab_size} and --embedding-dim {config.embedding_dim}."
-            )
-        return cls(vectors.to(pick_device(device)), tokenizer, config, stored.metadata.get("figures"))
+        about = WordVectorsFile.of(stored.metadata)
+        check_weights(stored.tensors, shapes_of(cls.network(about)))
+        vectors = stored.tensors["vectors"].to(pick_device(device))
+        return cls(vectors, about.tokenizer, about.config, about.figures)
+
+    @staticmethod
+    def network(about: WordVectorsFile) -> WordTables:
+        """The tables of a model file, without their numbers."""
+        with sizes_of_a_file():
+            return build_tables(about.config, about.tokenizer.vocab_size, None)
 
     # --- using ------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqcli.core.tokenizers.base import BOS, EOS, PAD, SPECIALS, UNK, Ids, Tokenizer
 from seqcli.core.tokenizers.byte import ByteTokenizer
 from seqcli.core.tokenizers.char import CharTokenizer
@@ -19,7 +22,9 @@ __all__ = [
     "UNK",
     "Ids",
     "Tokenizer",
+    "from_array",
     "from_json",
+    "to_array",
     "to_json",
     "tokenizer_class",
     "train",
@@ -52,9 +57,9 @@ def train(name: str, blocks: Iterable[str], **options: Any) -> Tokenizer:
     return tokenizer_class(name).train(blocks, **options)
 
 
-def to_json(tokenizer: Tokenizer) -> str:
-    """The tokenizer as one JSON text, as it is saved in a checkpoint."""
-    return json.dumps({"kind": tokenizer.name, **tokenizer.to_json()}, ensure_ascii=True)
+def to_json(tokenizer: Tokenizer, *, ascii: bool = True) -> str:
+    """The tokenizer as one JSON text."""
+    return json.dumps({"kind": tokenizer.name, **tokenizer.to_json()}, ensure_ascii=ascii)
 
 
 def from_json(text: str) -> Tokenizer:
@@ -62,5 +67,19 @@ def from_json(text: str) -> Tokenizer:
     try:
         data = json.loads(text)
         return tokenizer_class(data["kind"]).from_json(data)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"The tokenizer in the checkpoint cannot be read: {error}.") from None
+    except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)[:200].rstrip(".")
+        raise CheckpointError(f"The tokenizer in the checkpoint is damaged: {what}.") from None
+
+
+def to_array(tokenizer: Tokenizer) -> NDArray[np.uint8]:
+    """The tokenizer as the bytes (n,) of its JSON text in UTF-8: as a model file holds it, however many its words."""
+    return np.frombuffer(to_json(tokenizer, ascii=False).encode("utf-8"), dtype=np.uint8).copy()
+
+
+def from_array(data: NDArray[np.uint8]) -> Tokenizer:
+    """The tokenizer that `to_array` wrote. Raises CheckpointError when it is none."""
+    try:
+        return from_json(data.tobytes().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"The tokenizer in the checkpoint is damaged: {error}.") from None

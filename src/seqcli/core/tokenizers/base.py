@@ -1,17 +1,21 @@
 """What every tokenizer does, and the special tokens that all of them share."""
 
+import codecs
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.errors import ConfigError
+
 Ids = NDArray[np.integer[Any]]
 
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 PAD, UNK, BOS, EOS = range(4)
+FORMS = ("nfc", "nfd", "nfkc", "none")
 
 
 class Tokenizer(ABC):
@@ -52,50 +56,63 @@ class Tokenizer(ABC):
     @classmethod
     @abstractmethod
     def from_json(cls, data: dict[str, Any]) -> "Tokenizer":
-        """The tokenizer that `to_json` wrote."""
+        """The tokenizer that `to_json` wrote. Raises ValueError, KeyError, TypeError or ConfigError when it is none."""
 
     @classmethod
     @abstractmethod
     def train(cls, blocks: Iterable[str], **options: Any) -> "Tokenizer":
         """A tokenizer of the text in `blocks`, which are read once, in constant memory."""
 
+    @abstractmethod
     def stream_decoder(self) -> "StreamDecoder":
         """Decodes token after token, for showing text while it is made."""
-        return StreamDecoder(self)
 
 
-class StreamDecoder:
-    """Text of a growing list of ids, without ever showing half of a character."""
+class StreamDecoder(ABC):
+    """Text of a growing list of ids: the pieces together are what `decode` makes of them all, however many they are."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._ids: list[int] = []
-        self._shown = ""
-        self._waiting = 0
-
+    @abstractmethod
     def push(self, id: int) -> str:
         """The text that this token adds; it may be empty until its character is whole."""
-        self._ids.append(id)
-        text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") and self._waiting < 3:  # no character has more than four bytes
-            self._waiting += 1
-            return ""
-        self._waiting = 0
-        new = text[len(self._shown) :]
-        if len(self._ids) >= 64:  # a short tail is context enough, and keeps a long text as cheap as a short one
-            self._ids = self._ids[-8:]
-            text = self._tokenizer.decode(self._ids)
-        self._shown = text
-        return new
 
     def finish(self) -> str:
         """Whatever is still held back."""
-        text = self._tokenizer.decode(self._ids)
-        return text[len(self._shown) :]
+        return ""
+
+    def go_on_after(self, ids: Sequence[int]) -> None:
+        """The text of these ids has been written already; what is pushed next goes on from it."""
+        for id in ids:
+            self.push(id)
+
+
+class ByteStream(StreamDecoder):
+    """For tokens that are bytes: never shows half of a character, and U+FFFD for bytes that are none."""
+
+    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
+        self._bytes_of = bytes_of
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, id: int) -> str:
+        return self._decoder.decode(self._bytes_of(id))
+
+    def finish(self) -> str:
+        return self._decoder.decode(b"", final=True)
+
+
+def distinct_words(value: object, what: str) -> list[str]:
+    """The value, which comes from a file, as a list of distinct strings. Raises ValueError when it is none."""
+    if not isinstance(value, list) or not all(type(word) is str and word for word in value):
+        raise ValueError(f"its {what} are no list of strings")
+    if len(set(value)) != len(value):
+        raise ValueError(f"some of its {what} are there twice")
+    "".join(value).encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    return value
 
 
 def normalizer(form: str) -> Any:
-    """A function str -> str for nfc, nfd, nfkc or none; ASCII text passes at once."""
+    """A function str -> str for nfc, nfd, nfkc or none; ASCII text passes at once. Raises ConfigError for others."""
+    if form not in FORMS:
+        raise ConfigError(f"There is no normalization {form!r}; they are {', '.join(FORMS)}.")
     if form == "none":
         return lambda text: text
     name = cast(Any, form.upper())

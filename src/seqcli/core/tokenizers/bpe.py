@@ -9,28 +9,35 @@ import numpy as np
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from seqcli.core.tokenizers.base import EOS, SPECIALS, Ids, Tokenizer, normalizer
+from seqcli.core.tokenizers.base import EOS, SPECIALS, ByteStream, Ids, Tokenizer, distinct_words, normalizer
 from seqcli.errors import ConfigError
 
 SAMPLE_BLOCKS = 64  # of at most 1 MiB: merges are learnt from so much of the text
 # words with their leading space, numbers, signs, and each line end for itself, so that lines can be cut apart
 SPLIT = Regex(r"\n| ?\p{L}[\p{L}\p{M}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|[^\S\n]+(?=[^\S\n])|[^\S\n]")
 
+# byte-level BPE writes bytes as characters (GPT-2): printable ones of Latin-1 as themselves, the others from 256 on
+PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+BYTE_OF = {chr(b): b for b in PRINTABLE} | {chr(256 + k): b for k, b in enumerate(sorted({*range(256)} - {*PRINTABLE}))}
+
 
 class BPETokenizer(Tokenizer):
-    """Subwords of bytes: every text can be written, nothing is unknown. Saved as the library's tokenizer.json."""
+    """Subwords of bytes: every text can be written, nothing is unknown.
+
+    Made of its tokens, in the order of their ids, and of the pairs of them that are merged, in the order of their rank.
+    """
 
     name = "bpe"
     options = ("normalize", "vocab_size")
 
-    def __init__(self, inner: tokenizers.Tokenizer, normalize: str = "nfc") -> None:
-        self.inner, self.form = inner, normalize
-        self.inner.encode_special_tokens = True  # "<pad>" in a text is text
+    def __init__(self, tokens: list[str], merges: list[tuple[str, str]], normalize: str = "nfc") -> None:
+        self.tokens, self.merges, self.form = tokens, merges, normalize
         self._normalize = normalizer(normalize)
+        self.inner = around(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
 
     @property
     def vocab_size(self) -> int:
-        return int(self.inner.get_vocab_size())
+        return len(self.tokens)
 
     @classmethod
     def train(
@@ -41,14 +48,7 @@ class BPETokenizer(Tokenizer):
         vocab_size: int | None = None,
         **_: Any,
     ) -> "BPETokenizer":
-        inner = tokenizers.Tokenizer(models.BPE())
-        inner.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(SPLIT, "isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        inner.decoder = decoders.ByteLevel()
+        inner = around(models.BPE())
         smallest = len(SPECIALS) + 256
         size = vocab_size or 4000
         if size < smallest:
@@ -63,7 +63,8 @@ class BPETokenizer(Tokenizer):
         )
         to_form = normalizer(normalize)
         inner.train_from_iterator(map(encodable, map(to_form, islice(blocks, SAMPLE_BLOCKS))), trainer)
-        return cls(inner, normalize)
+        learnt = json.loads(inner.to_str())["model"]
+        return cls(sorted(learnt["vocab"], key=learnt["vocab"].get), list(map(tuple, learnt["merges"])), normalize)
 
     def encode(self, text: str) -> Ids:
         # line by line: the library encodes the members of a batch in parallel, and short ones faster
@@ -80,16 +81,41 @@ class BPETokenizer(Tokenizer):
         kept = [int(id) for id in ids if id > EOS]
         return str(self.inner.decode(kept, skip_special_tokens=False))
 
+    def stream_decoder(self) -> ByteStream:
+        def bytes_of(id: int) -> bytes:
+            return bytes(BYTE_OF[char] for char in self.inner.id_to_token(id) or "") if id > EOS else b""
+
+        return ByteStream(bytes_of)
+
     def token(self, id: int) -> str:
         return SPECIALS[id] if id <= EOS else str(self.inner.decode([id]))
 
     def to_json(self) -> dict[str, Any]:
-        return {"tokenizer.json": json.loads(self.inner.to_str()), "normalize": self.form}
+        return {"tokens": self.tokens, "merges": [f"{a} {b}" for a, b in self.merges], "normalize": self.form}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "BPETokenizer":
-        inner = tokenizers.Tokenizer.from_str(json.dumps(data["tokenizer.json"]))
-        return cls(inner, data["normalize"])
+        tokens = distinct_words(data["tokens"], "tokens")
+        merges = [(a, b) for a, _, b in (merge.partition(" ") for merge in distinct_words(data["merges"], "merges"))]
+        known = set(tokens)
+        if tuple(tokens[: len(SPECIALS)]) != SPECIALS or not known.issuperset(pre_tokenizers.ByteLevel.alphabet()):
+            raise ValueError("its tokens lack a special one or a byte")
+        if not all(known.issuperset((a, b, a + b)) for a, b in merges):
+            raise ValueError("one of its merges is of tokens that it does not have")
+        return cls(tokens, merges, data["normalize"])
+
+
+def around(model: models.BPE) -> tokenizers.Tokenizer:
+    """The library's tokenizer around a model: bytes for characters, words apart before they are merged."""
+    inner = tokenizers.Tokenizer(model)
+    inner.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(SPLIT, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    inner.decoder = decoders.ByteLevel()
+    return inner
 
 
 def encodable(text: str) -> str:

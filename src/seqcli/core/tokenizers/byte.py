@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.core.tokenizers.base import SPECIALS, Ids, Tokenizer
+from seqcli.core.tokenizers.base import SPECIALS, ByteStream, Ids, Tokenizer
 
 FIRST = len(SPECIALS)
 # Bytes that are not UTF-8 travel through str as lone surrogates (PEP 383), and come out as they went in.
@@ -32,15 +32,10 @@ class ByteTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
         array = np.asarray(ids, dtype=np.int64)
-        data = (array[array >= FIRST] - FIRST).astype(np.uint8).tobytes()
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        try:
-            return data.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            return data.decode("utf-8", "replace")
+        return (array[array >= FIRST] - FIRST).astype(np.uint8).tobytes().decode("utf-8", "replace")
+
+    def stream_decoder(self) -> ByteStream:
+        return ByteStream(lambda id: bytes((id - FIRST,)) if id >= FIRST else b"")
 
     def token(self, id: int) -> str:
         return SPECIALS[id] if id < FIRST else f"0x{id - FIRST:02x}"

@@ -62,21 +62,22 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "CharTokenizer":
-        return cls(text_of(np.array(data["codes"], dtype=np.uint32)), data["normalize"])
+        codes = data["codes"]
+        if not isinstance(codes, list) or not all(type(code) is int and 0 <= code < CODE_POINTS for code in codes):
+            raise ValueError("its characters are no list of code points")
+        if len(set(codes)) != len(codes):
+            raise ValueError("some of its characters are there twice")
+        return cls(text_of(np.array(codes, dtype=np.uint32)), data["normalize"])
 
 
 class CharStream(StreamDecoder):
     """Characters stand for themselves: one look-up a token."""
 
     def __init__(self, tokenizer: CharTokenizer) -> None:
-        super().__init__(tokenizer)
         self._texts: list[str] = ["", "\ufffd", "", "", *tokenizer.chars]
 
     def push(self, id: int) -> str:
         return self._texts[id]
-
-    def finish(self) -> str:
-        return ""
 
 
 def code_points(text: str) -> NDArray[np.uint32]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.core.tokenizers.base import EOS, SPECIALS, UNK, Ids, Tokenizer, normalizer
+from seqcli.core.tokenizers.base import EOS, SPECIALS, UNK, Ids, StreamDecoder, Tokenizer, distinct_words, normalizer
 
 NEWLINE = "\n"
 NO_SPACE_BEFORE = set(".,;:!?)]}%…’”'\n")
@@ -118,18 +118,10 @@ class WordTokenizer(Tokenizer):
 
     def join(self, words: Sequence[str]) -> str:
         """Words and signs as readable text."""
-        out: list[str] = []
-        quoted = False
-        glue = True  # no space before the first token
-        for word in words:
-            closing = word == '"' and quoted
-            if not (glue or word in NO_SPACE_BEFORE or closing):
-                out.append(" ")
-            out.append(word)
-            if word == '"':
-                quoted = not quoted
-            glue = word in NO_SPACE_AFTER or (word == '"' and quoted)
-        return "".join(out)
+        return "".join(map(Joiner().add, words))
+
+    def stream_decoder(self) -> "WordStream":
+        return WordStream(self)
 
     def token(self, id: int) -> str:
         return SPECIALS[id] if id <= EOS else self.words[id - len(SPECIALS)]
@@ -139,4 +131,31 @@ class WordTokenizer(Tokenizer):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "WordTokenizer":
-        return cls(data["words"], data["normalize"], data["lowercase"])
+        return cls(distinct_words(data["words"], "words"), data["normalize"], data["lowercase"] is True)
+
+
+class Joiner:
+    """Makes readable text of words and signs, one after the other: knows whether a space goes before the next."""
+
+    def __init__(self) -> None:
+        self.quoted = False  # between a double quote and the one that ends it
+        self.glue = True  # no space before the next token, as before the first
+
+    def add(self, word: str) -> str:
+        """The next word or sign, with the space before it."""
+        closes = word == '"' and self.quoted
+        space = "" if self.glue or word in NO_SPACE_BEFORE or closes else " "
+        if word == '"':
+            self.quoted = not self.quoted
+        self.glue = word in NO_SPACE_AFTER or (word == '"' and self.quoted)
+        return space + word
+
+
+class WordStream(StreamDecoder):
+    """A word is written as it comes: all that matters of the past is in the joiner, however long the text is."""
+
+    def __init__(self, tokenizer: WordTokenizer) -> None:
+        self._tokenizer, self._joiner = tokenizer, Joiner()
+
+    def push(self, id: int) -> str:
+        return self._joiner.add(self._tokenizer.token(id)) if id > EOS or id == UNK else ""

@@ -1,13 +1,21 @@
 """Averaged weights: over the steps, exponentially (Polyak and Juditsky 1992; Tarvainen 2017), and of the best few."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from seqcli.core.training.checkpoint import read, write
+from seqcli.core.layers.network import shapes_of
+from seqcli.core.training.checkpoint import STEP, read, write
+from seqcli.core.training.schema import Metadata
+from seqcli.core.training.stored import read_metadata
+from seqcli.core.weights import check_weights
+from seqcli.errors import CheckpointError
 
 
 class Averaged:
@@ -53,29 +61,54 @@ class BestFew:
         self._place, self._count = run_dir / "averaged", count
 
     def _found(self) -> list[Path]:
-        return sorted(self._place.glob("step-*.safetensors"))
+        return sorted(path for path in self._place.glob("step-*.safetensors") if STEP.fullmatch(path.stem))
 
-    def add(self, step: int, rank: float, weights: Mapping[str, Tensor]) -> None:
+    def add(self, step: int, rank: tuple[float, float], weights: Mapping[str, Tensor]) -> None:
         """Keep these weights while they are among the best: those with the lowest ranks, the later of equals."""
+        if not all(map(math.isfinite, rank)):
+            return
         self._place.mkdir(exist_ok=True)
-        write(self._place / f"step-{step:08d}.safetensors", weights, {"rank": rank})
-        ranked = sorted(self._found(), key=lambda path: (read(path).metadata["rank"], -_step(path)))
+        write(self._place / f"step-{step:08d}.safetensors", weights, {"rank": list(rank)})
+        ranked = sorted(self._found(), key=lambda path: (_rank(path), -_step(path)))
         for path in ranked[self._count :]:
             path.unlink()
 
     def forget_after(self, step: int) -> None:
-        """Drop what a lost part of the run had added."""
+        """Drop what a lost part of the run had added, and what a killed process left half written."""
         for path in self._found():
             if _step(path) > step:
                 path.unlink()
+        for left in self._place.glob(".*.tmp"):
+            left.unlink()
 
-    def mean(self) -> dict[str, Tensor] | None:
-        """The mean of the weights kept; None when there are fewer than two."""
-        kept = [read(path).tensors for path in self._found()]
-        if len(kept) < 2:
-            return None
-        return {name: torch.stack([weights[name] for weights in kept]).mean(0) for name in kept[0]}
+    def mean(self, model: nn.Module) -> dict[str, Tensor] | None:
+        """The mean of the weights kept that are whole; None when there are fewer than two."""
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for path in self._found():
+            try:
+                weights = read(path).tensors
+                check_weights(weights, shapes_of(model))
+            except CheckpointError:
+                continue
+            count += 1
+            sums = {name: sums[name] + tensor if sums else tensor for name, tensor in weights.items()}
+        return {name: total / count for name, total in sums.items()} if count > 1 else None
 
 
 def _step(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
+
+
+def _rank(path: Path) -> list[float]:
+    """The rank that weights were kept with; the last one of all for a damaged file."""
+    try:
+        return BestFewFile.of(read_metadata(path)).rank
+    except CheckpointError:
+        return [math.inf]
+
+
+class BestFewFile(Metadata):
+    """What a file of kept weights says beside them."""
+
+    rank: Annotated[list[float], Field(min_length=2, max_length=2)]

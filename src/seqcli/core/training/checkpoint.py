@@ -5,105 +5,55 @@ runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to go on from
                                     state.safetensors  optimizer, averages, generators, carried state, position
 """
 
-import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
+import numpy as np
+from safetensors import SafetensorError
 
-from seqcli.core.files import making, open_regular, write_whole
+from seqcli.core.files import making, write_whole
+from seqcli.core.training.stored import ARRAY, Stored, naming, read, texts_of
 from seqcli.errors import CheckpointError
 
-if TYPE_CHECKING:  # a language model writes text without torch
+if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1
+__all__ = [
+    "STEP",
+    "Stored",
+    "checkpoint_dir",
+    "checkpoints",
+    "forget_after",
+    "newest_checkpoint",
+    "read",
+    "save_checkpoint",
+    "write",
+]
+
 STEP = re.compile(r"step-(\d{8,})")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Tensors by name (of torch, or arrays of NumPy where these were asked for), and JSON metadata."""
-
-    tensors: dict[str, Any]
-    metadata: dict[str, Any]
 
 
 def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file so that `path` is at every moment the old file or the new one, whole.
 
-    No two tensors may share memory. Raises CheckpointError when it cannot be written.
+    Metadata are JSON values and NumPy arrays (see `stored`). No two tensors may share memory. Raises CheckpointError
+    when it cannot be written.
     """
+    import torch
     from safetensors.torch import save
 
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = {key: json.dumps(value) for key, value in metadata.items()}
-    text["seqcli_format"] = str(FORMAT)
+    arrays = {key: value for key, value in metadata.items() if isinstance(value, np.ndarray)}
+    kept |= {ARRAY + key: torch.from_numpy(value) for key, value in arrays.items()}
     try:
-        write_whole(path, save(kept, metadata=text))
+        write_whole(path, save(kept, metadata=texts_of(metadata)))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from None
-
-
-def read(path: Path, framework: str = "pt") -> Stored:
-    """A file that `write` wrote, its tensors for torch ("pt") or as NumPy arrays ("np").
-
-    Raises CheckpointError for anything else, saying what it is.
-    """
-    with _opened(path, framework) as (file, metadata):
-        return Stored({name: file.get_tensor(name) for name in file.keys()}, metadata)  # noqa: SIM118 - no mapping
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What such a file says of itself; its tensors are not read. Raises CheckpointError as `read` does."""
-    with _opened(path, "np") as (_, metadata):
-        return metadata
-
-
-@contextmanager
-def _opened(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    try:
-        open_regular(path).close()  # a pipe would be waited for without end
-        with safe_open(path, framework=framework) as file:
-            yield file, _metadata(path, file.metadata() or {})
-    except FileNotFoundError:
-        raise CheckpointError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
     except SafetensorError as error:
-        raise CheckpointError(_what_it_is(path, error)) from None
-
-
-def _metadata(path: Path, text: Mapping[str, str]) -> dict[str, Any]:
-    if "seqcli_format" not in text:
-        raise CheckpointError(f"{path} is a safetensors file, but not one that seqcli wrote.")
-    try:
-        metadata = {key: json.loads(value) for key, value in text.items()}
-        version = int(metadata.pop("seqcli_format"))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged: what it says of itself cannot be read ({error}).") from None
-    if version > FORMAT:
-        raise CheckpointError(
-            f"{path} is of format {version}, from a newer seqcli; this one reads up to {FORMAT}. Upgrade seqcli."
-        )
-    return metadata
-
-
-def _what_it_is(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(9)
-    begins = head[8:] == b"{"  # a safetensors file: eight bytes of size, any of them 0x80 by chance, then JSON
-    if head[:2] == b"PK" or (head[:1] == b"\x80" and not begins):
-        return (
-            f"{path} is a pickled torch file. Such a file can run any code when opened, so seqcli never reads one; "
-            "convert it to safetensors where you trust it."
-        )
-    return f"{path} is damaged or is no safetensors file ({error})."
+        raise CheckpointError(f"{path} cannot be written: {error}.") from None
 
 
 # --- what to go on from ---------------------------------------------------------------------------------------------
@@ -150,22 +100,22 @@ def forget_after(run_dir: Path, step: int) -> None:
         left.unlink(missing_ok=True)
 
 
-def newest_checkpoint(run_dir: Path) -> tuple[Stored, Stored, list[str]]:
+def newest_checkpoint(
+    run_dir: Path, check: Callable[[Stored, Stored], None] = lambda model, state: None
+) -> tuple[Stored, Stored, list[str]]:
     """Model and state of the newest checkpoint that is whole, and a sentence for each damaged one passed over.
 
-    Raises CheckpointError when there is none to go on from.
+    It is whole when its two files can be read and `check` of them raises no CheckpointError. Raises CheckpointError
+    when there is none to go on from.
     """
     complaints: list[str] = []
     for place in reversed(checkpoints(run_dir)):
         try:
-            return read(place / "model.safetensors"), read(place / "state.safetensors"), complaints
+            model, state = read(place / "model.safetensors"), read(place / "state.safetensors")
+            with naming(place):
+                check(model, state)
         except CheckpointError as error:
-            complaints.append(f"{error} The checkpoint before it is used.")
-    raise CheckpointError(
-        " ".join(
-            [
-                *(c.removesuffix(" The checkpoint before it is used.") for c in complaints),
-                f"{run_dir} has no checkpoint to resume from.",
-            ]
-        )
-    )
+            complaints.append(str(error))
+        else:
+            return model, state, [f"{complaint} The checkpoint before it is used." for complaint in complaints]
+    raise CheckpointError(" ".join([*complaints, f"{run_dir} has no checkpoint to resume from."]))

@@ -25,6 +25,7 @@ class Job(Protocol):
     train_tokens: int
     valid_tokens: int
     vocab_size: int
+    guessing: float | None  # the training loss of a model that finds everything equally likely, if there is one
 
     def evaluate(self) -> dict[str, float] | None:
         """Validation figures, `loss` among them; None without validation data."""

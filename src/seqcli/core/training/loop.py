@@ -15,6 +15,7 @@ from seqcli.core.training.averaging import BestFew, using
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
+from seqcli.core.training.divergence import diverged, follow
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
 from seqcli.core.training.points import add_point, forget_points_after
 from seqcli.core.training.state import State
@@ -71,14 +72,14 @@ class Loop:
         except GeneratorExit:
             self.state.save(self.run_dir)
             raise
-        if job.valid_tokens and not at.best_step:
+        if job.valid_tokens and at.best_rank is None:
             raise TrainingError(
-                "The validation loss was never a finite number, so there is no model to keep. Lower --lr or --clip, or "
-                f"look into the validation data. {self._last_good()}"
+                f"The validation {self.config.select or 'loss'} was never a finite number, so there is no model to "
+                f"keep. Lower --lr or --clip, or look into the validation data. {self._last_good()}"
             )
-        best = at.best_loss if math.isfinite(at.best_loss) else None
         seconds = self._clock() - self._zero  # with the last evaluation
-        yield Finished(self.run_dir, at.step, at.step / job.steps_per_epoch, seconds, at.best_step, best, self.reason)
+        epoch = at.step / job.steps_per_epoch
+        yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, self.reason)
 
     def _start(self, now: float) -> None:
         """Set the clocks of this sitting."""
@@ -112,6 +113,11 @@ class Loop:
         if at.total_steps is not None and at.step >= at.total_steps:
             self.reason = "budget"
         last = self.reason is not None
+        if wrong := diverged(at, self.job.guessing, last=last):
+            raise TrainingError(
+                f"The training has diverged at step {at.step}: {wrong}. Lower --lr (it was {c.lr:g}). "
+                f"{self._last_good()}"
+            )
         if self.budget.due("log_every", at) or last:
             events.append(self._log(now - self._logged_at))
             self._logged_at = now
@@ -149,6 +155,7 @@ class Loop:
         at.tokens += tokens
         at.steps += 1
         at.updates += updated
+        follow(at, value)
         return value, size
 
     def _descend(self, job: GradientJob, rate: float) -> tuple[float, float, int, bool]:
@@ -234,23 +241,23 @@ class Loop:
         loss = figures["loss"]
         select = self.config.select or "loss"
         rank = loss if select == "loss" else -figures[select]
-        best = rank < at.best_rank
+        best = at.is_beaten_by(rank, loss)
         if best:
-            at.best_step, at.best_loss, at.best_rank, at.worse = at.step, loss, rank, 0
+            at.best_step, at.best_rank, at.best_loss = at.step, rank, loss if math.isfinite(loss) else None
             self.state.save_best(self.run_dir, figures, weights)
-        elif not averaged:
-            at.worse += 1
-            if self.config.schedule == "plateau":
+        if not averaged:  # the mean at the end is no further evaluation to be patient for
+            at.worse = 0 if best else at.worse + 1
+            if not best and self.config.schedule == "plateau":
                 at.peak *= 0.5
-        if self.best_few and not averaged:
-            self.best_few.add(at.step, rank, weights)
+            if self.best_few:
+                self.best_few.add(at.step, (rank, loss), weights)
         rest = {k: v for k, v in figures.items() if k != "loss"}
         add_point(self.run_dir, step=at.step, epoch=round(epoch, 6), val_loss=loss, **rest)
         return [Evaluated(at.step, epoch, loss, rest, at.seconds, best)]
 
     def _evaluate_mean(self) -> list[Event]:
         """At the end: the mean of the best few, which may be better than each."""
-        mean = self.best_few.mean() if self.best_few else None
+        mean = self.best_few.mean(self.model) if self.best_few else None
         if mean is None:
             return []
         on = {name: tensor.to(self.job.device) for name, tensor in mean.items()}

@@ -7,8 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.cells import Cell
-from seqcli.core.layers import Embedding
+from seqcli.core.layers import Embedding, Network
 
+Named = tuple[str, nn.Parameter]
+KEPT = {  # by torch's optimizers, set up as below, for a parameter
+    "adamw": ("step", "exp_avg", "exp_avg_sq"),
+    "sgd": (),
+    "rmsprop": ("step", "square_avg"),
+    "adagrad": ("step", "sum"),
+}
 PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}
 
 
@@ -77,23 +84,36 @@ class Muon(torch.optim.Optimizer):
         return orthogonal
 
 
+def divide(model: nn.Module, name: str) -> tuple[list[Named], list[Named]]:
+    """The parameters that Muon takes, and the others."""
+    cells = [cell for cell in model.modules() if isinstance(cell, Cell)] if name == "muon" else []
+    hidden = {id(p) for cell in cells for p in (cell.weight_ih_l0, cell.weight_hh_l0)}
+    if isinstance(model, Network):
+        hidden -= {id(p) for p in model.input_tables()}
+    named = list(model.named_parameters())
+    return [(n, p) for n, p in named if id(p) in hidden], [(n, p) for n, p in named if id(p) not in hidden]
+
+
+def state_shapes(model: nn.Module, name: str) -> list[dict[str, dict[str, torch.Size]]]:
+    """What each optimizer that `make_optimizers` makes keeps for every parameter: tensors by name, and their shapes."""
+    muon, rest = divide(model, name)
+    parts = [(muon, ("momentum",)), (rest, KEPT["adamw" if name == "muon" else name])]
+    return [
+        {n: {key: torch.Size() if key == "step" else p.shape for key in keys} for n, p in part}
+        for part, keys in parts
+        if part or part is rest
+    ]
+
+
 def make_optimizers(
     model: nn.Module, name: str, lr: float, weight_decay: float, dtype: torch.dtype = torch.float32
 ) -> list[torch.optim.Optimizer]:
     """The optimizers of that name over all parameters. Weight decay falls on matrices only, never on biases or on an
     embedding with frozen rows; it is decoupled for muon and adamw (Loshchilov 2019), and an L2 penalty for the others.
 
-    Muon takes the weights of cells, except a first layer's that read one-hot vectors: those are an embedding.
+    Muon takes the weights of cells, except those that are input tables: a cell's that reads one-hot vectors.
     """
-    hidden = {
-        id(p) for cell in model.modules() if isinstance(cell, Cell) for p in (cell.weight_ih_l0, cell.weight_hh_l0)
-    }
-    if getattr(getattr(model, "encoding", None), "weight", None) is None:
-        first = next((cell for cell in model.modules() if isinstance(cell, Cell)), None)
-        hidden -= {id(first.weight_ih_l0)} if first is not None else set()
-    parameters = list(model.parameters())
-    muon = [p for p in parameters if name == "muon" and id(p) in hidden]
-    rest = [p for p in parameters if name != "muon" or id(p) not in hidden]
+    muon, rest = ([p for _, p in part] for part in divide(model, name))
     kept = {id(module.weight) for module in model.modules() if isinstance(module, Embedding) and module.frozen}
     matrices = [p for p in rest if p.ndim > 1 and id(p) not in kept]
     others = [p for p in rest if p.ndim < 2 or id(p) in kept]

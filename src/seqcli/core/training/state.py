@@ -1,42 +1,65 @@
 """All that a step changes, to and from the disk, so that a resumed run goes on to the very same bits."""
 
+import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import torch
-from torch import Tensor
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter
+from torch import Tensor, nn
 
-from seqcli.core.layers import Dropout
+from seqcli.core.config import Config
+from seqcli.core.layers.dropout import hand_down
+from seqcli.core.layers.network import Network, shapes_of
 from seqcli.core.training import checkpoint
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.job import Carry, Job, UpdateJob
-from seqcli.core.training.optimizer import make_optimizers
+from seqcli.core.training.optimizer import make_optimizers, state_shapes
+from seqcli.core.training.schema import Count, Metadata
+from seqcli.core.training.stored import texts_of
+from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError
+
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+FLOATS = (torch.float32, torch.bfloat16, torch.float16)
+POSITIVE = {"step", "exp_avg_sq", "square_avg", "sum"}  # of what optimizers keep
 
 
 @dataclass
 class Progress:
-    """Where a training is: all plain values, so that a checkpoint holds them exactly."""
+    """Where a training is: all plain, finite values, so that a checkpoint holds them exactly."""
 
-    step: int = 0
-    total_steps: int | None = None
-    planned_from: int = 0  # the step at which total_steps was changed last,
-    planned_done: float = 0.0  # and the part of the training that was behind it then
-    seconds: float = 0.0
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+
+    step: Count = 0
+    total_steps: Count | None = None
+    planned_from: Count = 0  # the step at which total_steps was changed last,
+    planned_done: Annotated[float, Field(ge=0, le=1)] = 0.0  # and the part of the training that was behind it then
+    seconds: Seconds = 0.0
     budget: list[float | None] = field(default_factory=list)  # the one that total_steps comes from
-    budget_from: float = 0.0  # seconds spent before it began
-    best_step: int = 0
-    best_loss: float = math.inf
-    best_rank: float = math.inf  # that loss, or another figure with its sign turned: less is better
-    worse: int = 0  # evaluations since the best one
-    peak: float = 1.0  # the plateau schedule's factor
+    budget_from: Seconds = 0.0  # seconds spent before it began
+    best_step: Count = 0
+    best_loss: float | None = None  # None before the first evaluation, and where it was no finite number
+    best_rank: float | None = None  # that loss, or another figure with its sign turned: less is better
+    worse: Count = 0  # evaluations since the best one
+    peak: Annotated[float, Field(ge=0, le=1)] = 1.0  # the plateau schedule's factor
     loss_sum: float = 0.0  # since the last log point
     norm_sum: float = 0.0
-    tokens: int = 0
-    steps: int = 0
-    updates: int = 0  # the steps whose gradients did not overflow
+    tokens: Count = 0
+    steps: Count = 0
+    updates: Count = 0  # the steps whose gradients did not overflow
+    first_loss: float = 0.0  # the mean of the first steps, and a running mean of the last ones: see divergence.py
+    recent_loss: float = 0.0
+
+    def is_beaten_by(self, rank: float, loss: float) -> bool:
+        """Whether an evaluation is better than the best so far: of a lower rank, or of the same and a lower loss."""
+        if not math.isfinite(rank) or self.best_rank is None:
+            return math.isfinite(rank)
+        best_loss = math.inf if self.best_loss is None else self.best_loss
+        return rank < self.best_rank or (rank == self.best_rank and loss < best_loss)
 
     @property
     def done(self) -> float:
@@ -50,7 +73,89 @@ class Progress:
         if not self.planned_from:
             return self.step / self.total_steps
         part = (self.step - self.planned_from) / max(1, self.total_steps - self.planned_from)
-        return self.planned_done + (1 - self.planned_done) * part
+        return min(1.0, self.planned_done + (1 - self.planned_done) * part)
+
+
+def progress_of(value: object) -> Progress:
+    """The progress that these values, which come from a file, are. Raises ValueError when they are none."""
+    found: Progress = TypeAdapter(Progress).validate_json(json.dumps(value))
+    return found
+
+
+class Scaler(Metadata):
+    """What torch's GradScaler keeps."""
+
+    scale: Annotated[float, Field(gt=0)]
+    growth_factor: Annotated[float, Field(gt=1)]
+    backoff_factor: Annotated[float, Field(gt=0, lt=1)]
+    growth_interval: Annotated[int, Field(ge=1, le=10**9)]
+    growth_tracker: Annotated[Count, Field(alias="_growth_tracker")]
+
+
+class StateFile(Metadata):
+    """What a state file says beside its tensors."""
+
+    progress: Annotated[Progress, PlainValidator(progress_of)]
+    carried: Count
+    scaler: Scaler | None
+    device: str
+    content: str
+
+
+def check_state(network: nn.Module, config: Config, state: Stored, *, learns_itself: bool) -> StateFile:
+    """What a state file says, when its tensors are those that a training of such a network keeps, in shape and type;
+    `learns_itself` where the job is an UpdateJob. Raises CheckpointError, naming what is wrong."""
+    found, tensors = StateFile.of(state.metadata), dict(state.tensors)
+    generator = tensors.pop("generator", None)
+    if generator is None:
+        raise CheckpointError("The checkpoint is damaged: it lacks the state of its random generator.")
+    if found.device == "cpu":
+        _restore(torch.Generator(), generator)
+    shapes = network.carry_shapes(config.batch_size or 0) if isinstance(network, Network) and found.carried else []
+    if found.carried != len(shapes):
+        raise CheckpointError(f"The checkpoint is damaged: it carries {found.carried} states, and not {len(shapes)}.")
+    for k, shape in enumerate(shapes):
+        _check(f"carry.{k}", tensors.pop(f"carry.{k}", None), shape, FLOATS)
+    if not learns_itself:
+        if config.optimizer is None:
+            raise CheckpointError("The checkpoint does not fit its own configuration: its optimizer is not chosen.")
+        if config.average_decay != 0:
+            beginning = "average."
+            average = {name for name in tensors if name.startswith(beginning)}
+            check_weights({name[len(beginning) :]: tensors.pop(name) for name in average}, shapes_of(network))
+        for k, kept in enumerate(state_shapes(network, config.optimizer)):
+            for name, parts in kept.items():
+                own = {key: f"optimizer.{k}.{name}.{key}" for key in parts}
+                if tensors.keys().isdisjoint(own.values()):
+                    continue  # it has had no gradient yet
+                for key, shape in parts.items():
+                    _check(own[key], tensors.pop(own[key], None), shape, FLOATS[:1], positive=key in POSITIVE)
+    if tensors:
+        raise CheckpointError(f"The checkpoint is damaged: it has {min(tensors)!r}, for which there is no place.")
+    return found
+
+
+def _restore(generator: torch.Generator, state: Tensor) -> None:
+    try:
+        generator.set_state(state)
+    except (RuntimeError, TypeError):
+        raise CheckpointError("The checkpoint is damaged: its random generator cannot be in such a state.") from None
+
+
+def _check(
+    name: str, tensor: Tensor | None, shape: torch.Size, dtypes: tuple[torch.dtype, ...], *, positive: bool = False
+) -> None:
+    if tensor is None:
+        raise CheckpointError(f"The checkpoint is damaged: it lacks {name}.")
+    if tensor.shape != shape or tensor.dtype not in dtypes:
+        raise CheckpointError(
+            f"The checkpoint is damaged: {name} is {list(tensor.shape)} of {tensor.dtype}, but must be {list(shape)} "
+            f"of {dtypes[0]}."
+        )
+    if not tensor.isfinite().all():
+        raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers that are not finite.")
+    if positive and bool((tensor < 0).any()):
+        raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers below zero.")
 
 
 class State:
@@ -62,9 +167,7 @@ class State:
     def __init__(self, job: Job, content: str = "") -> None:
         self.job, self.model, self.content, c = job, job.model, content, job.config
         self.generator = torch.Generator(device=job.device).manual_seed(c.seed)
-        for module in self.model.modules():
-            if isinstance(module, Dropout):
-                module.generator = self.generator
+        hand_down(self.model, self.generator)
         dtype = torch.bfloat16 if c.precision != "fp32" else torch.float32
         self.optimizers: list[torch.optim.Optimizer] = []
         self.averaged = None
@@ -73,6 +176,7 @@ class State:
             self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, dtype)
             self.averaged = Averaged(self.model) if c.average_decay != 0 else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=c.precision == "fp16")
+        texts_of(job.metadata())  # raises now what would be raised at the first checkpoint
         self.carry: Carry = []
         self.at = Progress()
 
@@ -83,7 +187,8 @@ class State:
 
     def save_best(self, run_dir: Path, figures: dict[str, float], weights: dict[str, Tensor] | None = None) -> None:
         """Write the weights to use, with all that is needed to use them."""
-        metadata = {**self.job.metadata(), "figures": figures, "step": self.at.step}
+        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+        metadata = {**self.job.metadata(), "figures": finite, "step": self.at.step}
         checkpoint.write(run_dir / "best.safetensors", weights or self.weights, metadata)
 
     def save(self, run_dir: Path) -> Path:
@@ -103,7 +208,7 @@ class State:
         metadata = {
             "progress": asdict(self.at),
             "carried": len(self.carry),
-            "scaler": self.scaler.state_dict(),
+            "scaler": self.scaler.state_dict() or None,
             "device": self.job.device.type,
             "content": self.content,
         }
@@ -111,20 +216,22 @@ class State:
         return checkpoint.save_checkpoint(run_dir, self.at.step, model, Stored(tensors, metadata), self.job.config.keep)
 
     def load(self, model: Stored, state: Stored) -> list[str]:
-        """Take over a checkpoint; returns what the user should know. Raises CheckpointError for another text's."""
-        t, device = state.tensors, self.job.device
-        if state.metadata.get("content") != self.content:
-            c = self.job.config
+        """Take over a checkpoint; returns what the user should know. Raises CheckpointError for another text's, or when
+        it is not of such a training."""
+        t, device, c = state.tensors, self.job.device, self.job.config
+        check_weights(model.tensors, shapes_of(self.model))
+        about = check_state(self.model, c, state, learns_itself=isinstance(self.job, UpdateJob))
+        if about.content != self.content:
             named = " ".join(str(file) for file in (*c.files, c.source, c.target, c.valid) if file is not None)
             raise CheckpointError(
                 f"The text has changed since the run began: {named}. Put back what it was, or train a new run on it."
             )
-        self.at = Progress(**state.metadata["progress"])
+        self.at = about.progress
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, p in parameters.items():
                 p.copy_(model.tensors[name])
-        self.carry = [t[f"carry.{k}"].to(device) for k in range(state.metadata["carried"])]
+        self.carry = [t[f"carry.{k}"].to(device) for k in range(about.carried)]
         for k, optimizer in enumerate(self.optimizers):
             for name, p in parameters.items():
                 prefix = f"optimizer.{k}.{name}."
@@ -135,10 +242,10 @@ class State:
                     }
         if self.averaged:
             self.averaged.load({name: t[f"average.{name}"] for name in self.averaged.weights})
-        if state.metadata["scaler"]:
-            self.scaler.load_state_dict(state.metadata["scaler"])
-        if state.metadata["device"] == device.type:
-            self.generator.set_state(t["generator"])
+        if about.scaler is not None:
+            self.scaler.load_state_dict(about.scaler.model_dump(by_alias=True))
+        if about.device == device.type:
+            _restore(self.generator, t["generator"])
             return []
         self.generator.manual_seed(self.job.config.seed + self.at.step)  # another kind of generator
         return ["The run goes on on another device: not to the same bits as on the first one."]

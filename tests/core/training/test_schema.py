@@ -1,0 +1,152 @@
+"""Metadata: what is right is taken over with its types, and every wrong value is named in one sentence."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqcli.core import tokenizers
+from seqcli.core.config import build
+from seqcli.core.training.schema import FILES, model_file, task_in
+from seqcli.errors import CheckpointError
+
+
+def nested() -> Any:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    return deep
+
+
+CHARS = tokenizers.to_array(tokenizers.train("char", ["abcd"]))
+WORDS = tokenizers.to_array(tokenizers.train("word", ["a b c d e"]))
+SIZES = {"hidden": 7, "embedding_dim": 5, "dropout": 0.1, "tie": False, "bidirectional": False, "negatives": 2}
+OF_TASKS: dict[str, dict[str, Any]] = {
+    "lm": {"tokenizer": CHARS},
+    "translate": {"tokenizer": CHARS, "source_tokenizer": CHARS, "longest_targets": [[1, 4], [3, 9]]},
+    "tag": {"tokenizer": WORDS, "character_tokenizer": CHARS, "tags": ["N", "V"]},
+    "classify": {"tokenizer": WORDS, "labels": ["good", "bad"], "temperature": 1.5},
+    "embed": {"tokenizer": WORDS},
+}
+
+
+def good(task: str, /, **changes: Any) -> dict[str, Any]:
+    tokens = "char" if task in ("lm", "translate") else "word"
+    config = build({**SIZES, "task": task, "tokens": tokens, **changes}).as_dict()
+    figures = {"loss": 0.5, "tokens": 10}
+    return {"task": task, "config": config, "step": 3, "figures": figures, **OF_TASKS[task]}
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_what_is_right_is_taken_over(task: str) -> None:
+    found = model_file(good(task))
+    assert (found.task, found.step, found.figures) == (task, 3, {"loss": 0.5, "tokens": 10})
+    assert found.config == build(good(task)["config"])
+    assert found.tokenizer.name == found.config.tokens
+    assert model_file({k: v for k, v in good(task).items() if k not in ("step", "figures")}).figures == {}
+
+
+ANY: list[tuple[str, Any, str]] = [
+    ("config", [], "config"),
+    ("config", {"no_such": 1}, "no_such"),
+    ("config", {"hidden": "x" * 10**6}, "hidden"),
+    ("tokenizer", "text", "tokenizer"),
+    ("tokenizer", np.zeros(4), "tokenizer"),
+    ("tokenizer", np.zeros((2, 2), np.uint8), "tokenizer"),
+    ("tokenizer", np.full(4, 255, np.uint8), "tokenizer"),
+    ("tokenizer", tokenizers.to_array(tokenizers.train("byte", [])), "tokens|words"),
+    ("step", -1, "step"),
+    ("step", 1.5, "step"),
+    ("step", True, "step"),
+    ("step", 10**400, "step"),
+    ("figures", [], "figures"),
+    ("figures", {"loss": math.nan}, "figures.loss"),
+    ("figures", {"loss": math.inf}, "figures.loss"),
+    ("figures", {"loss": "low"}, "figures.loss"),
+    ("figures", {"loss": 10**400}, "figures.loss"),
+    ("frozen_rows", [1], "frozen_rows"),
+    ("frozen_rows", np.array([-1]), "frozen_rows"),
+    ("frozen_rows", np.array([99]), "more rows"),
+]
+OF_ONE: list[tuple[str, str, Any, str]] = [
+    ("translate", "longest_targets", [], "longest_targets"),
+    ("translate", "longest_targets", [[1, 10**9]], "longest_targets"),
+    ("translate", "longest_targets", [[1, "9"]], "longest_targets"),
+    ("translate", "longest_targets", [[1, 9, 9]], "longest_targets"),
+    ("translate", "longest_targets", [[3, 9], [4, 2]], "do not rise"),
+    ("translate", "source_tokenizer", None, "source_tokenizer"),
+    ("translate", "source_tokenizer", WORDS, "another kind"),
+    ("tag", "tags", "NV", "tags"),
+    ("tag", "tags", ["N"], "tags"),
+    ("tag", "tags", ["N", "N"], "tags"),
+    ("tag", "tags", ["N", 1], "tags"),
+    ("tag", "tags", ["N", "\ud800"], "tags"),
+    ("tag", "tokenizer", CHARS, "tokenizer"),
+    ("tag", "character_tokenizer", WORDS, "another kind"),
+    ("classify", "labels", {"a": 1, "b": 2}, "labels"),
+    ("classify", "temperature", 0.0, "temperature"),
+    ("classify", "temperature", -1.0, "temperature"),
+    ("classify", "temperature", math.nan, "temperature"),
+    ("classify", "temperature", "1", "temperature"),
+    ("embed", "tokenizer", CHARS, "tokenizer"),
+]
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "value", "named"),
+    [*((task, *case) for task in ("lm", "classify") for case in ANY), *OF_ONE],
+    ids=lambda value: str(value)[:20] if isinstance(value, str | int | float) else "",
+)
+def test_what_is_wrong_is_named(task: str, key: str, value: Any, named: str) -> None:
+    with pytest.raises(CheckpointError, match=named) as caught:
+        model_file({**good(task), key: value})
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["config", "step", "figures", "tokenizer"])
+def test_what_is_nested_without_end(key: str) -> None:
+    for value in (nested(), {"hidden": nested()}, {"files": nested()}, [nested()]):
+        with pytest.raises(CheckpointError, match="damaged"):
+            model_file({**good("lm"), key: value})
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_what_is_missing_is_named(task: str) -> None:
+    for key in ("config", *OF_TASKS[task]):
+        with pytest.raises(CheckpointError, match=key):
+            model_file({k: v for k, v in good(task).items() if k != key})
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "named"),
+    [
+        ("lm", {"task": "tag"}, "its task is lm"),
+        ("lm", {"hidden": None}, "hidden has not been chosen"),
+        ("lm", {"embedding_dim": None}, "embedding_dim has not been chosen"),
+        ("lm", {"tie": True}, "tied"),
+        ("lm", {"tokens": "word"}, "another kind"),
+        ("lm", {"vectors": "v.txt"}, "which rows"),
+        ("translate", {"max_length": 5}, "longest target"),
+        ("classify", {"dropout": None}, "dropout has not been chosen"),
+        ("embed", {"negatives": None}, "negatives has not been chosen"),
+    ],
+)
+def test_contradictions(task: str, changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(CheckpointError, match=named):
+        model_file({**good(task, **changes), "task": task})
+
+
+def test_sides_that_share_an_embedding_have_one_vocabulary() -> None:
+    more = tokenizers.to_array(tokenizers.train("char", ["abcde"]))
+    model_file(good("translate", joint_tokens=True))
+    model_file({**good("translate"), "source_tokenizer": more})
+    with pytest.raises(CheckpointError, match="share an embedding"):
+        model_file({**good("translate", joint_tokens=True), "source_tokenizer": more})
+
+
+def test_tasks_that_are_none() -> None:
+    for metadata in ({}, *({"task": task} for task in (None, [], {}, 3, "dance", nested()))):
+        with pytest.raises(CheckpointError, match="task"):
+            task_in(metadata)
