@@ -79,7 +79,7 @@ def translate(
             min=1,
             rich_help_panel=PANEL,
             help="Tokens to write at most.",
-            show_default="a little more than the longest target seen",
+            show_default="a little more than any known target of such a source",
         ),
     ] = None,
     max_ratio: Annotated[

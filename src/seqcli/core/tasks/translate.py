@@ -24,7 +24,7 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
-DROPPED = 0.001  # part of the pairs, the longest, that is left out rather than to size a training by them
+LONG = 0.001  # part of the pairs, the longest, that a training is not sized by
 STEP_BYTES = 1 << 30  # that the attention of a training step may take
 SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}  # that no token of its own is learnt between lines
 
@@ -248,14 +248,15 @@ def unspaced(texts: list[str]) -> bool:
 
 
 def longest_side(pairs: PairSet, config: Config) -> int:
-    """The longest side, in tokens, of the pairs to train on: all but the longest few, bounded by memory.
+    """The longest side, in tokens, of the pairs to train on, bounded by memory: no pair is left out but a few, one in a
+    thousand at most, that are more than twice as long as all the others.
 
     Attention looks from each target token at each source token. Of these T S numbers a pair a training step holds about
     four copies in single precision (scores, weights, and the gradients of both); of `concat`, which has a vector for
     each, as many times more as that is wide.
     """
     lengths = np.sort(pairs.longer_sides)
-    most = int(lengths[len(lengths) - 1 - int(DROPPED * len(lengths))])
+    most = min(int(lengths[-1]), 2 * int(lengths[len(lengths) - 1 - int(LONG * len(lengths))]))
     width = (config.hidden or 256) if config.attention == "concat" else 1
     rows = config.batch_size or 1  # a batch by tokens holds but one pair of such a length
     return max(1, min(most, math.isqrt(STEP_BYTES // (4 * 4 * width * rows))))

@@ -1,0 +1,39 @@
+"""The random streams of a training: each is salted by its use, so that no two draw the same numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqcli.core.config import build
+from seqcli.core.tasks.classify import ClassifyJob
+from seqcli.core.tasks.tag import TagJob
+from seqcli.core.tasks.translate import TranslateJob
+
+TEXTS = {
+    "tag": "".join(f"word{k}\tA\nother{k}\tB\n\n" for k in range(40)),
+    "classify": "".join(f"text {k} of some\t{'good' if k % 2 else 'bad'}\n" for k in range(40)),
+    "translate": "".join(f"source {k}\ttarget {k}\n" for k in range(40)),
+}
+JOBS: dict[str, Any] = {"tag": TagJob, "classify": ClassifyJob, "translate": TranslateJob}
+
+
+@pytest.mark.parametrize("task", TEXTS)
+def test_no_two_uses_draw_the_same_numbers(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    generator = np.random.default_rng
+
+    def recorded(seed: Any) -> np.random.Generator:
+        random = generator(seed)
+        made.append(random.bit_generator.state["state"]["state"])
+        return random
+
+    monkeypatch.setattr(np.random, "default_rng", recorded)
+    Path("a.tsv").write_text(TEXTS[task])
+    job = JOBS[task](build({"files": ("a.tsv",), "task": task, "hidden": 4, "batch_size": 8, "steps": 9, "threads": 1}))
+    for number in range(2 * job.steps_per_epoch):
+        job.loss(number, [], 0.0)
+    batches, split = 2, 1
+    dropped = 0 if task == "translate" else 2 * job.steps_per_epoch
+    assert len(made) == len(set(made)) == batches + split + dropped
