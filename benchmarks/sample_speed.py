@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     tokenizer = CharTokenizer("".join(chr(200 + k) for k in range(args.vocab)))
     config = Config(cell=args.cell, hidden=args.hidden, layers=args.layers, embedding_dim=128, dropout=0.0)
-    network = build_lm(config, tokenizer.vocab_size, 1)
+    network = build_lm(config, tokenizer.vocab_size, 0)
     model = LanguageModel.of(network, tokenizer, config)
     streams, slow, fast = args.streams, 2000, 20000 // args.streams
     plain(network, config, streams, 200)

@@ -40,7 +40,7 @@ def make_run(place: Path) -> Path:
     """A run that can be sampled from."""
     config = Config(task="lm", hidden=384, embedding_dim=128, dropout=0.0)
     tokenizer = CharTokenizer("\n" + "".join(chr(200 + k) for k in range(64)))
-    network = build_lm(config, tokenizer.vocab_size, 1)
+    network = build_lm(config, tokenizer.vocab_size, 0)
     place.mkdir(parents=True)
     (place / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
     metadata = {"task": "lm", "config": config.as_dict(), "tokenizer": tokenizers.to_array(tokenizer)}

@@ -24,7 +24,7 @@ def test_nothing_of_a_display_is_cut_off(corpus: Path, monkeypatch: pytest.Monke
     drawer = LiveDrawer("runs")
     sample = " ".join(f"word{k}" for k in range(40))
     with console.stderr.capture() as caught:
-        drawer(Started(Path("runs/a"), 123_456, 1000, 100, 50, 0, 9, config.model_dump()))
+        drawer(Started(Path("runs/a"), 123_456, 1000, 100, 50, 0, 9, config.as_dict()))
         drawer(Previewed(3, sample))
         drawer(Evaluated(3, 0.1, 2.5, {"perplexity": 12.18, "accuracy": 0.25, "f1": 0.125}, 1.0, True))
         drawer.stop()

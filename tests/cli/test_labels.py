@@ -12,8 +12,10 @@ from rich.cells import cell_len
 import seqcli as package
 from seqcli.cli import console
 from seqcli.cli.classify import Printer
+from seqcli.cli.tag import Printer as TagPrinter
 from seqcli.core.tasks import Classifier, Tagger
 from seqcli.core.tasks.classifier import Classified
+from seqcli.core.tasks.tagger import Tagged
 
 Run = Callable[..., Any]
 Feed = Callable[[bytes], None]
@@ -277,6 +279,17 @@ def test_a_pipe_is_no_file_to_measure(seqcli: Run, classifier: Path, tmp_path: P
     os.mkfifo("pipe.tsv")
     refused(seqcli("eval", "pipe.tsv", "-q"), 1, "pipe.tsv is a pipe")
     refused(seqcli("train", "pipe.tsv"), 1, "pipe.tsv is a pipe")
+
+
+def test_tags_stand_under_their_words_and_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.stdout, "_width", 30)
+    words, tags = ["개", "sees", "w" * 50, "end\x1b"], ["NOUN", "V", "X", "Y" * 60]
+    out = TagPrinter("tsv", "upos", json=False, person=True)
+    with console.stdout.capture() as caught:
+        out.show("text", Tagged(words, tags, [False] * 4))
+    lines = [line.rstrip() for line in caught.get().splitlines()]
+    assert lines[:2] == ["개    sees", "NOUN  V"] and "w" * 50 in lines and "Y" * 60 in lines
+    assert r"end\u001b" in lines
 
 
 def test_labels_stand_under_one_another(seqcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_no_command_waits_for_a_pipe(seqcli: Run, trained: Path, corpus: Path, p
     refused(seqcli("train", pipe, *few), 1, "pipe.txt is a pipe")
     refused(seqcli("train", corpus, "--valid", pipe, *few), 1, "pipe.txt is a pipe")
     refused(seqcli("train", corpus, "--test", pipe, *few), 1, "pipe.txt is a pipe")
-    refused(seqcli("train", corpus, "--vectors", pipe, *few), 1, "pipe.txt cannot be read: it is a pipe")
+    refused(seqcli("train", corpus, "--vectors", pipe, *few), 1, "pipe.txt is a pipe")
     refused(seqcli("eval", "pipe.tsv", "--run", "small"), 1, "pipe.tsv is a pipe")
     refused(seqcli("eval", "pipe.tsv"), 1)
     refused(seqcli("sample", "--run", pipe), 1, "no run 'pipe.txt'")
@@ -73,7 +73,7 @@ def test_no_command_waits_for_a_pipe(seqcli: Run, trained: Path, corpus: Path, p
 
 def test_a_device_has_no_end(seqcli: Run, corpus: Path, terminal: Path) -> None:
     refused(seqcli("train", corpus, "--config", terminal), 2, "it is a device, not a regular file")
-    refused(seqcli("train", corpus, "--vectors", terminal), 1, "it is a device, not a regular file")
+    refused(seqcli("train", corpus, "--vectors", terminal), 1, "is a device")
     refused(seqcli("train", terminal), 1, "is a device")
 
 

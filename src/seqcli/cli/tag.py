@@ -79,7 +79,7 @@ class Printer:
             console.print_json({"text": text, "words": tagged.words, "tags": tagged.tags})
         elif self._person:
             for row in in_columns(tagged, console.stdout.width):
-                console.stdout.print(row)
+                console.stdout.print(row, soft_wrap=True)  # a word may be longer than a line
         elif self._format == "conllu":
             console.write(conllu(text, tagged, self._column, self.line))
         else:

@@ -141,8 +141,8 @@ def translate(
 ) -> None:
     """Translate with a trained model: [bold]seqcli translate pairs.tsv[/] or [bold]seqcli translate < lines.txt[/]
 
-    With FILE, BLEU, chrF and TER against its second column go to stderr. On a terminal without FILE there is a prompt;
-    Ctrl-D ends it.
+    With FILE, BLEU, chrF, TER and exact match against its second column go to stderr. On a terminal without FILE there
+    is a prompt; Ctrl-D ends it.
     """
     if file is not None and text:
         raise ConfigError("Give a FILE or --text, not both.")

@@ -98,7 +98,7 @@ class Config:
     test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
 
-    tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.", auto="char; for translate bpe where words recur; word for tag, embed, and classify where texts are not names")
+    tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.", auto="char; for translate bpe where words recur, word where they are few and always the same; word for tag, embed, and classify where texts are not names")
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe", only="translate")
     normalize: Literal["nfc", "nfd", "nfkc", "none"] = option("Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc")
     lowercase: bool | None = option("Tokens", "Lower-case words (word).", auto="for tag and classify")
@@ -121,7 +121,7 @@ class Config:
     reverse_source: bool = option("Translation", "Read the source from its end.", False, only="translate")
     teacher_forcing: Annotated[float, Limits(ge=0, le=1)] = option("Translation", "Part of the decoder's inputs that is the reference, towards the end of training; the rest are its own predictions.", 1.0, only="translate")
     teacher_forcing_schedule: Literal["linear", "sigmoid", "constant"] = option("Translation", "How that part falls from 1.", "linear", only="translate")
-    max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens; read texts to be labelled only so far.", auto="100 for translate, 400 for classify; 400 and 1000 for char and byte", only="translate classify")
+    max_length: Positive | None = option("Translation", "Drop pairs with a side of more tokens; read texts to be labelled only so far.", auto="for translate what all but the longest 0.1 % of the pairs keep to; for classify 400, and 1000 for char and byte", only="translate classify")
 
     characters: Literal["lstm", "affixes", "none"] = option("Labels", "What is seen of a word beside the word: a BiLSTM over its characters, its first and last ones, nothing.", "lstm", only="tag")
     crf: bool = option("Labels", "A linear-chain conditional random field over the tags, instead of each by itself.", False, only="tag")

@@ -3,7 +3,10 @@ them."""
 
 import json
 import math
+import re
 from typing import Any
+
+HALVES = re.compile("[\ud800-\udfff]")  # lone surrogates, which UTF-8 cannot hold: they are written by their numbers
 
 
 def dumps(value: Any) -> str:
@@ -13,11 +16,7 @@ def dumps(value: Any) -> str:
     except ValueError:
         value = _finite(value)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot hold
-        return json.dumps(value, default=str)
-    return text
+    return HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def _finite(value: Any) -> Any:

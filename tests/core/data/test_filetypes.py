@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from seqcli.core import files
 from seqcli.core.data import find_texts, read_blocks, readers
 from seqcli.core.data.filetypes import not_a_text
 from seqcli.core.data.vectors import read_vectors
@@ -120,7 +121,7 @@ def test_what_is_no_file_is_never_opened(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_walk_for_texts_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "OTHERS", 30)
+    monkeypatch.setattr(files, "MOST_ENTRIES", 60)
     for k in range(40):
         (tmp_path / f"{k:02}.txt").write_text("x")
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -128,5 +129,5 @@ def test_the_walk_for_texts_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(find_texts([tmp_path])) == 40
     for k in range(31):
         (tmp_path / "sub" / str(k)).mkdir(parents=True)
-    with pytest.raises(DataError, match="holds more than 30 files and directories that are no"):
+    with pytest.raises(DataError, match="holds more than 60 files and directories"):
         find_texts([tmp_path])

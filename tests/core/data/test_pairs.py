@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli.core.data.pairs import PairBatches, PairReader, PairSet, pair_batch, pairs_in_order
+from seqcli.core.data.pairs import (
+    PairBatches,
+    PairReader,
+    PairSet,
+    held_out,
+    longest_targets,
+    pair_batch,
+    pairs_in_order,
+)
 from seqcli.core.data.ragged import Lines
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.tokenizers.char import CharTokenizer
@@ -91,3 +99,42 @@ def test_batches_by_pairs_and_in_order() -> None:
     assert sorted(sizes) == [2, 16, 16, 16]
     assert sum(b.tokens for b in pairs_in_order(pairs, 64)) == len(pairs.target.ids)
     assert pair_batch(pairs, np.array([4])).targets[0].tolist() == pairs.target[4].tolist()
+
+
+# --- what is held out -----------------------------------------------------------------------------------------------
+
+
+def of_words(*texts: str) -> PairSet:
+    """Pairs of SOURCE>TARGET."""
+    tokenizer = CharTokenizer("abcdefghijklmnopqrstuvwxyz")
+    return PairSet.of([(s, t) for s, t in (text.split(">") for text in texts)], tokenizer, tokenizer)
+
+
+def test_all_pairs_of_a_source_are_on_one_side() -> None:
+    random = np.random.default_rng(4)
+    sources = ["".join(random.choice(list("abc"), random.integers(1, 4))) for _ in range(400)]  # 39 different ones
+    pairs = of_words(*(f"{source}>{source}" for source in sources))
+    for seed in range(5):
+        held = held_out(pairs, 0.2, 0, seed)
+        assert 40 < len(held) <= 80 and len(set(held.tolist())) == len(held)
+        mine, others = ({sources[k] for k in rows} for rows in (held, np.setdiff1d(np.arange(400), held)))
+        assert not mine & others
+    assert set(held_out(pairs, 0.2, 0, 1).tolist()) != set(held_out(pairs, 0.2, 0, 2).tolist())
+
+
+def test_how_much_is_held_out() -> None:
+    pairs = of_words(*(f"{a}{b}>{b}{a}" for a in "abcdefghij" for b in "abcdefghij"))
+    assert len(held_out(pairs, 0.1, 0, 1)) == 10
+    assert len(held_out(pairs, 0.1, 12, 1)) == 4  # of three tokens each, <eos> included
+    assert len(held_out(pairs, 0.1, 1, 1)) == 1
+    assert not len(held_out(pairs, 0.0, 0, 1))
+    one_source = of_words(*(f"a>{b}" for b in "abcdefghij"))
+    assert not len(held_out(one_source, 0.2, 0, 1)), "there would be nothing left to train on"
+
+
+def test_longest_targets_by_the_length_of_the_source() -> None:
+    pairs = of_words("aa>abcd", "a>ab", "aaaa>abc", "aa>a", "aaaaa>abcdefg", "a>abc")
+    assert longest_targets(pairs, few=1) == [(1, 3), (2, 4), (5, 7)]
+    assert longest_targets(pairs, few=3) == [(1, 4), (5, 7)]
+    assert longest_targets(pairs) == [(1, 7)], "six are few"
+    assert pairs.longer_sides.tolist() == [4, 2, 4, 2, 7, 3]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, likeliest, sample
+from seqcli.errors import ConfigError
 
 BOS, EOS, FORBIDDEN = 2, 3, (0, 2)
 
@@ -43,16 +44,17 @@ class Table:
         return None if self.looks is None else self.looks[state[1]].sum(2)
 
 
-def log_p(table: Tensor, ids: list[int], limit: int) -> float:
-    """log p of a sequence with its <eos>, which after `limit` tokens is all that can come."""
-    total, last = 0.0, BOS
-    for t, id in enumerate([*ids, EOS]):
-        scores = table[last].clone()
-        scores[list(FORBIDDEN)] = -math.inf
-        if t < limit:
-            total += float(scores.log_softmax(0)[id])
-        last = id
-    return total
+def log_p(table: Tensor, ids: list[int]) -> float:
+    """log p of a sequence with its <eos>, by a softmax over the whole vocabulary."""
+    rows = table[[BOS, *ids]].log_softmax(1)
+    return float(rows[torch.arange(len(rows)), [*ids, EOS]].sum())
+
+
+def score(table: Tensor, looks: Tensor, ids: list[int], **options: Any) -> float:
+    """What a sequence is ranked by; the last column of looks (V, S) is padding."""
+    o = SearchOptions(**options)
+    covered = looks[[BOS, *ids], :-1].sum(0).clamp(max=1.0)
+    return log_p(table, ids) / o.norm(len(ids) + 1.0) + o.coverage_penalty * float(covered.log().sum())
 
 
 def every(vocab: int, limit: int) -> list[list[int]]:
@@ -115,24 +117,106 @@ def test_beam_of_one_is_greedy(normalize: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("normalize", ["none", "mean", "wu"])
-@pytest.mark.parametrize("beta", [0.0, 0.3])
-def test_wide_beam_equals_brute_force(normalize: str, beta: float) -> None:
-    table, limit = random_table(), [3, 4, 2, 5, 4]
-    looks = torch.rand(7, 3, generator=torch.Generator().manual_seed(1))
-    looks[:, 2] = torch.nan  # padding
-    options: dict[str, Any] = {"normalize": normalize, "length_penalty": 0.8, "coverage_penalty": beta}
+NORMS: list[dict[str, Any]] = [
+    {"normalize": "none"},
+    {"normalize": "mean"},
+    {"normalize": "mean", "length_penalty": 0.0},
+    {"normalize": "mean", "length_penalty": 2.5},
+    {"normalize": "wu", "length_penalty": 0.8},
+]
+
+
+def looked(vocab: int, seed: int = 1) -> Tensor:
+    """Attention (V, S) by last token, the last column padding."""
+    looks = torch.rand(vocab, 4, generator=torch.Generator().manual_seed(seed)) / 2
+    looks[:, -1] = torch.nan
+    return looks
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=str)
+@pytest.mark.parametrize("beta", [0.0, 0.3, 4.0])
+def test_wide_beam_equals_brute_force(norm: dict[str, Any], beta: float) -> None:
+    """Where no hypothesis has to be left behind, the n best of all sequences are found: nothing is stopped too soon."""
+    table, limit, looks = random_table(), [3, 4, 2, 5, 4], looked(7)
+    options = {**norm, "coverage_penalty": beta}
     found = search(Table(table, looks), limit, beam=500, n_best=4, **options)
     for k, longest in enumerate(limit):
+        scores = {tuple(ids): score(table[k], looks, ids, **options) for ids in every(7, longest)}
+        best = sorted(scores.values(), reverse=True)[:4]
+        ours = list(dict.fromkeys(tuple(h.ids) for h in found[k]))
+        assert [scores[ids] for ids in ours] == pytest.approx(best, abs=1e-4)
+        assert [h.score for h in found[k]] == pytest.approx(best, abs=1e-4)
+        assert [h.log_p for h in found[k]] == pytest.approx([log_p(table[k], list(ids)) for ids in ours], abs=1e-4)
 
-        def score(ids: list[int], k: int = k, longest: int = longest) -> float:
-            covered = looks[[BOS, *ids]].sum(0)[:2].clamp(max=1.0)
-            norm = SearchOptions(**options).norm(len(ids) + 1.0)
-            return log_p(table[k], ids, longest) / norm + beta * float(covered.log().sum())
 
-        best = sorted(every(7, longest), key=score, reverse=True)[:4]
-        assert [h.ids for h in found[k]] == best
-        assert [h.score for h in found[k]] == pytest.approx([score(ids) for ids in best], abs=1e-4)
+def tables(kind: str, sentences: int, vocab: int, seed: int) -> Tensor:
+    """Transitions as trained models have them: random ones, peaked ones, and peaked ones with smoothed labels."""
+    table = random_table(sentences, vocab, seed)
+    if kind == "random":
+        return table
+    p = (5 * table).softmax(2)
+    smoothing = 0.1 if kind == "smoothed" else 1e-6
+    return ((1 - smoothing) * p + smoothing / vocab).log()
+
+
+@pytest.mark.parametrize("kind", ["random", "peaked", "smoothed"])
+@pytest.mark.parametrize("norm", NORMS, ids=str)
+def test_no_beam_is_worse_than_greedy(kind: str, norm: dict[str, Any]) -> None:
+    """And scores are those of their sequences; the n best differ and are sorted."""
+    for seed, vocab in enumerate((5, 8, 70)):  # of 70 the best are looked for in blocks
+        table, looks, limit = tables(kind, 40, vocab, seed), looked(vocab), [1 + k % 12 for k in range(40)]
+        for beta, beam in itertools.product((0.0, 0.3), (1, 2, 3, 10)):
+            options = {**norm, "coverage_penalty": beta}
+            found = search(Table(table, looks), limit, beam=beam, n_best=min(beam, 3), **options)
+            for k, (one,) in enumerate(greedy(Table(table, looks), limit, **options)):
+                best = found[k][0]
+                assert best.score >= one.score - 1e-5
+                assert best.score == pytest.approx(score(table[k], looks, best.ids, **options), abs=1e-3)
+                assert len({tuple(h.ids) for h in found[k]}) == len(found[k])
+                assert found[k] == sorted(found[k], key=lambda h: -h.score)
+
+
+def test_nothing_is_stopped_that_could_still_win() -> None:
+    """Two bad answers end among the first, one of them greedy decoding's, and the good one, longer, after them."""
+    p = torch.full((8, 8), 1e-9)
+    p[BOS, 4], p[BOS, EOS] = 0.4, 0.6
+    p[4, 5], p[4, EOS] = 0.7, 0.3  # each step has a cheap end
+    p[5, 6], p[5, EOS] = 0.7, 0.3
+    p[6, 7], p[6, EOS] = 0.7, 0.3
+    p[7, EOS] = 1.0
+    for beam in (2, 3, 5, 10):
+        (found,) = search(Table(p.log()[None]), [30], beam=beam)
+        assert found[0].ids == [4, 5, 6, 7]  # (ln .4 + 3 ln .7) / 5 = -.40;  <eos>: ln .6 = -.51;  4 <eos>: -1.06
+
+
+def test_an_answer_cut_off_pays_for_its_end() -> None:
+    """A A A ... never ends by itself; B ends at once, and is much likelier than A A A with an <eos> forced on it."""
+    p = torch.full((6, 6), 1e-9)
+    p[BOS, 4], p[BOS, 5] = 0.9, 0.1
+    p[4, 4], p[4, EOS] = 0.999, 0.001
+    p[5, EOS] = 1.0
+    model = Table(p.log()[None])
+    (found,) = search(model, [3], beam=2, normalize="none")
+    assert found[0].ids == [5] and found[0].log_p == pytest.approx(math.log(0.1), abs=1e-4)
+    (cut,) = greedy(model, [3], normalize="none")
+    assert cut[0].ids == [4, 4, 4] and cut[0].log_p == pytest.approx(math.log(0.9 * 0.999**2 * 0.001), abs=1e-3)
+
+
+def test_what_may_not_come_gives_its_probability_to_nobody() -> None:
+    """With `min_length` and `no_repeat_ngram` a sequence has the log p that it has without."""
+    table, limit = random_table(12, vocab=6, seed=8), [6] * 12
+    for options in ({"min_length": 4}, {"no_repeat_ngram": 1}, {"no_repeat_ngram": 2, "min_length": 6}):
+        for found in (search(Table(table), limit, beam=4, n_best=2, **options), greedy(Table(table), limit, **options)):
+            for k, sentence in enumerate(found):
+                for h in sentence:
+                    assert h.log_p == pytest.approx(log_p(table[k], h.ids), abs=1e-3)
+
+
+@pytest.mark.parametrize("penalty", [-1.0, math.inf, math.nan])
+def test_penalties_that_cannot_be(penalty: float) -> None:
+    for name in ("length_penalty", "coverage_penalty"):
+        with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} is {penalty}"):
+            SearchOptions(**{name: penalty})
 
 
 @pytest.mark.parametrize("beam", [1, 3, 5])
@@ -192,11 +276,13 @@ def test_sampling_follows_the_distribution() -> None:
     options = SearchOptions(n_best=4000, normalize="none")
     (found,) = sample(model, model.start(), torch.tensor([2]), options, Filters(), [1])
     part = {tuple(ids): sum(h.ids == ids for h in found) / 4000 for ids in ([4], [5], [4, 5], [4, 4], [5, 4])}
-    # with two tokens at most, <eos> comes after the second with probability 1
+    # after two tokens <eos> comes in any case, but costs what it would have cost
     wanted = {(4,): 0.24, (5,): 0.36, (4, 5): 0.18, (4, 4): 0.18, (5, 4): 0.04}
     assert part == pytest.approx(wanted, abs=0.025)
+    end = {4: 0.4, 5: 0.9}
     for h in found[:50]:
-        assert h.log_p == pytest.approx(math.log(wanted[tuple(h.ids)]), abs=1e-4)
+        p = wanted[tuple(h.ids)] * (end[h.ids[-1]] if len(h.ids) == 2 else 1)
+        assert h.log_p == pytest.approx(math.log(p), abs=1e-4)
 
 
 def test_draws_for_a_sentence_do_not_depend_on_its_batch() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqcli.core.data.windows import Block
-from seqcli.core.models.embed import WordTables, add
+from seqcli.core.models.embed import WordTables
 
 C, CHUNK, W, K, V, D = 3, 4, 5, 6, 11, 7  # the window is wider than a chunk, so chunks overlap more than once
 
@@ -38,12 +38,33 @@ def test_gradients_are_those_of_the_loss(objective: str, negatives: int) -> None
     model, here = tables(objective), block(k=negatives)
     loss, _ = model.loss(*here)
     loss.backward()
-    wanted = {id(p): -0.3 * p.grad for p in model.parameters() if p.grad is not None}
+    wanted = {id(p): -1e-5 * p.grad for p in model.parameters() if p.grad is not None}
     assert len(wanted) == 2
     before = [p.detach().clone() for p in model.parameters()]
-    add(model.gradients(*here, -0.3))
+    model.descend(model.gradients(*here), 1e-5)  # so low a rate pulls no row too far
     for p, old in zip(model.parameters(), before, strict=True):
-        torch.testing.assert_close(p.detach() - old, wanted[id(p)], atol=1e-12, rtol=0)
+        torch.testing.assert_close(p.detach() - old, wanted[id(p)], atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("objective", ["skipgram", "cbow"])
+@pytest.mark.parametrize("negatives", [K, 0])
+def test_a_block_moves_a_row_so_far_only_whatever_the_rate(objective: str, negatives: int) -> None:
+    """Each row goes the way of its gradient, by a step that its pull divides: no farther than the longest row of the
+    other table is long, and by less the more often it is pulled."""
+    model, here = tables(objective), block(k=negatives)
+    loss, _ = model.loss(*here)
+    loss.backward()
+    before = [p.detach().clone() for p in model.parameters()]
+    model.descend(model.gradients(*here), 1e6)
+    longest = [p.norm(dim=1).max().item() for p in before]
+    for p, old, other in zip(model.parameters(), before, reversed(longest), strict=True):
+        assert p.grad is not None
+        step, way = p.detach() - old, -p.grad
+        moved = way.norm(dim=1) > 1e-9
+        cosines = torch.cosine_similarity(step[moved], way[moved])
+        torch.testing.assert_close(cosines, torch.ones_like(cosines))
+        assert step.norm(dim=1).max().item() <= other + 1e-9
+        assert not step[~moved].any()
 
 
 def sigmoid(x: float) -> float:

@@ -85,6 +85,7 @@ def test_the_measured_network_is_the_one_that_is_trained() -> None:
     lm |= {"hidden": 6, "embedding_dim": 5, "dropout": 0.1}
     for more in ({}, {"cell": "gru", "encoding": "one-hot"}, {"loss": "mse"}):
         assert auto.lm_speed(build(lm | more), 30) > 0
+    assert auto.lm_speed(build(lm | {"dropout": 0.5, "layers": 2}), 30) > 0
     pair: dict[str, Any] = lm | {"bidirectional": True, "tie": False, "embedding_dim": 6}
     for more in ({}, {"attention": "none", "context": "every-step"}, {"input_feeding": True, "layers": 2}):
         assert auto.pair_speed(build(pair | more), 3, (4.4, 5.2), (30, 31)) > 0

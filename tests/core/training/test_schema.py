@@ -24,7 +24,7 @@ WORDS = tokenizers.to_array(tokenizers.train("word", ["a b c d e"]))
 SIZES = {"hidden": 7, "embedding_dim": 5, "dropout": 0.1, "tie": False, "bidirectional": False, "negatives": 2}
 OF_TASKS: dict[str, dict[str, Any]] = {
     "lm": {"tokenizer": CHARS},
-    "translate": {"tokenizer": CHARS, "source_tokenizer": CHARS, "longest_target": 9},
+    "translate": {"tokenizer": CHARS, "source_tokenizer": CHARS, "longest_targets": [[1, 4], [3, 9]]},
     "tag": {"tokenizer": WORDS, "character_tokenizer": CHARS, "tags": ["N", "V"]},
     "classify": {"tokenizer": WORDS, "labels": ["good", "bad"], "temperature": 1.5},
     "embed": {"tokenizer": WORDS},
@@ -70,9 +70,11 @@ ANY: list[tuple[str, Any, str]] = [
     ("frozen_rows", np.array([99]), "more rows"),
 ]
 OF_ONE: list[tuple[str, str, Any, str]] = [
-    ("translate", "longest_target", 0, "longest_target"),
-    ("translate", "longest_target", 10**9, "longest_target"),
-    ("translate", "longest_target", "9", "longest_target"),
+    ("translate", "longest_targets", [], "longest_targets"),
+    ("translate", "longest_targets", [[1, 10**9]], "longest_targets"),
+    ("translate", "longest_targets", [[1, "9"]], "longest_targets"),
+    ("translate", "longest_targets", [[1, 9, 9]], "longest_targets"),
+    ("translate", "longest_targets", [[3, 9], [4, 2]], "do not rise"),
     ("translate", "source_tokenizer", None, "source_tokenizer"),
     ("translate", "source_tokenizer", WORDS, "another kind"),
     ("tag", "tags", "NV", "tags"),

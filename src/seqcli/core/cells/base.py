@@ -42,9 +42,13 @@ class Cell(nn.RNNBase):
             return F.linear(x, self.weight_ih_l0, self.bias_ih_l0)
         return F.embedding(x, self.weight_ih_l0.t().contiguous()) + self.bias_ih_l0
 
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One step. x (B, I) or ids (B,), state of (B, H) -> output (B, H), state."""
-        state = self.recur(self.project(x), state)
+    def step(self, x: Tensor, state: Any, which: Tensor | None = None) -> tuple[Tensor, Any]:
+        """One step. x (B, I) or ids (B,), state of (B, H) -> output (B, H), state.
+
+        Where many rows have the same input, x may hold each once, and `which` (B,) says which one a row has.
+        """
+        a = self.project(x)
+        state = self.recur(a if which is None else a[which], state)
         return state.h, state
 
     def initial_state(self, like: Tensor, batch: int) -> Any:

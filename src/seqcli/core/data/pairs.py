@@ -94,6 +94,11 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def longer_sides(self) -> NDArray[np.int64]:
+        """Tokens of the longer side of each pair, <eos> not counted."""
+        return np.maximum(self.source.lengths, self.target.lengths) - 1
+
     def select(self, rows: NDArray[Any]) -> "PairSet":
         """Some of the pairs."""
         return PairSet(self.source.select(rows), self.target.select(rows))
@@ -104,6 +109,43 @@ class PairSet:
         return cls(
             Lines.of(source.encode_lines([s for s, _ in pairs])), Lines.of(target.encode_lines([t for _, t in pairs]))
         )
+
+
+def held_out(pairs: PairSet, part: float, tokens: int, seed: int) -> NDArray[np.int64]:
+    """Which pairs to validate on: about this part of them, drawn by chance, but at most so many target tokens (0: any).
+
+    Pairs of one source are drawn together, so that no source that is validated on is trained on. Where one source has
+    more pairs than would be held out, all of them are trained on.
+    """
+    count, n = round(len(pairs) * part), len(pairs)
+    firsts: dict[bytes, int] = {}
+    first = np.array([firsts.setdefault(pairs.source[k].tobytes(), k) for k in range(n)])  # of the same source
+    place = np.argsort(np.random.default_rng(seed).permutation(n))
+    earliest = np.full(n, n)
+    np.minimum.at(earliest, first, place)
+    order = np.argsort(earliest[first], kind="stable")  # source after source
+    lengths, taken = pairs.target.lengths, 0
+    held: list[int] = []
+    for group in np.split(order, np.flatnonzero(np.diff(first[order])) + 1):
+        if len(held) + len(group) > count:
+            continue
+        taken += int(lengths[group].sum())
+        if tokens and taken > tokens and held:
+            break
+        held += group.tolist()
+    return np.array(held, dtype=np.int64)
+
+
+def longest_targets(pairs: PairSet, few: int = 1000) -> list[tuple[int, int]]:
+    """The longest target of sources up to each length, as the (source, target) lengths at which it rises, <eos> not
+    counted. Of so few sources it says little: that of the shortest ones is the longest target of that many of them.
+    """
+    order = np.lexsort((-pairs.target.lengths, pairs.source.lengths))
+    s, t = pairs.source.lengths[order] - 1, pairs.target.lengths[order] - 1
+    most = np.maximum.accumulate(t)
+    most[:few] = most[:few][-1]
+    rises = np.flatnonzero(np.diff(most, prepend=-1))
+    return list(zip(s[rises].tolist(), most[rises].tolist(), strict=True))
 
 
 def blocks(lines: Iterable[str], separator: str) -> Iterator[str]:

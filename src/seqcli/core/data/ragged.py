@@ -110,7 +110,7 @@ class RowBatches:
     def __getitem__(self, step: int) -> NDArray[np.int64]:
         epoch, k = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            random = np.random.default_rng((self._seed, epoch))
+            random = np.random.default_rng((self._seed, epoch, *b"order of batches"))
             order = np.argsort(self._key + self.JITTER * random.random(len(self._key)), kind="stable")
             parts = np.split(order, self._cuts[1:])
             self._epoch, self._plan = epoch, [parts[i] for i in random.permutation(len(parts))]

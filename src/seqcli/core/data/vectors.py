@@ -15,7 +15,8 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core.files import open_regular, writing
+from seqcli.core.data.readers import check_regular
+from seqcli.core.files import writing
 from seqcli.errors import DataError
 
 Form = Literal["glove", "word2vec", "word2vec-binary"]
@@ -98,10 +99,9 @@ def read_vectors(path: str | Path, wanted: Collection[str] | None = None) -> Vec
 
 
 def _opened(path: Path) -> IO[bytes]:
+    check_regular(path)
     try:
-        return open_regular(path, BLOCK)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
+        return path.open("rb", BLOCK)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
 

@@ -76,16 +76,17 @@ class Stack(nn.Module):
             x = outputs[0] if self.directions == 1 else torch.cat(outputs, dim=2)  # (B, T, D*H)
         return x, after
 
-    def step(self, x: Tensor, state: Sequence[State]) -> tuple[Tensor, list[State]]:
+    def step(self, x: Tensor, state: Sequence[State], which: Tensor | None = None) -> tuple[Tensor, list[State]]:
         """One step of a stack of one direction: x (B, I), one state a layer -> output (B, H), states.
 
-        Dropout between layers is drawn anew at every step here, where the steps are not known beforehand.
+        With `which` (B,), x has each input once (see Cell.step). Dropout between layers is drawn anew at every step
+        here, where the steps are not known beforehand.
         """
         after: list[State] = []
         for layer, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
             if layer:
                 x = self.dropout(x[:, None])[:, 0]
-            x, new = cell.step(x, before)
+            x, new = cell.step(x, before, None if layer else which)
             after.append(new)
         return x, after
 

@@ -39,10 +39,14 @@ class Decoder:
         """tokens (B, K) -> scores (B, K, V), and the state after."""
         model, source = self.model, state.source
         B, K = tokens.shape
+        which = None
+        if state.feed is None and not model.every_step:  # the input is the token alone, and many have the same one
+            tokens, which = tokens.flatten().unique(return_inverse=True)
+            tokens = tokens[:, None]
         x = model.embed(tokens, source.context).flatten(0, 1)
         if state.feed is not None:
             x = torch.cat((x, state.feed.to(x.dtype)), dim=1)
-        h, cells = model.decoder.step(x, state.cells)
+        h, cells = model.decoder.step(x, state.cells, which)
         out, weights = model.attend(h.view(B, K, -1), source)
         coverage = state.coverage
         if coverage is not None and weights is not None:

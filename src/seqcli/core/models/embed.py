@@ -13,6 +13,19 @@ to w behind it, and its negatives are drawn once for all its pairs, K of them, e
 expectation is that of the equation. The gradients of a block of C chunks, summed, touch few rows of the tables, and are
 added to them in place.
 
+All gradients of a block are those of the weights before it. A row that stands in it many times (a frequent word, a line
+of stars) would be moved many times for the same reason, far beyond where the reason ends; the next block's gradients
+are larger for it, and the tables grow without end. So what a block may do to a row is bounded by its pull
+
+    pull of u = rate * sum over its scores of |g| max(1, |h|^2 / 2)      g the gradient with respect to the score u . h
+
+and likewise that of v, with the u for h. Where the pull is above 1, the row's step is divided by it. This holds for any
+text and any rate, for two reasons. With sum |g| at most 1, the longest row of either table cannot move by more than
+the longest row of the other: tables that start small do not run away. And the curvature of the loss in u is the sum of
+s (1 - s) h h', whose norm is at most half of sum |g| |h|^2 where the labels of a score pull against each other and come
+to rest; so rate * curvature is at most 1 for u and for v, and at most 2 for both together, up to which gradient descent
+does not overshoot further each time. Most rows of a common text are pulled by less than 1: nothing happens to them.
+
 Shapes: N = C c words in a block, w the window, D the width, V the vocabulary.
 """
 
@@ -28,11 +41,16 @@ from seqcli.core.models.start import build
 
 
 class Piece(NamedTuple):
-    """A part of the gradient: rows (n, D) that belong to `ids` (n,) of a table, or to all of it where ids is None."""
+    """The gradient of a table: rows (n, D) that belong to its `ids` (n,), each as often as it is there, or to all of it
+    where ids is None. `pull` (n,) is how strongly a row is pulled there, at a rate of 1 (see above).
+    """
 
-    table: nn.Parameter
     ids: Tensor | None
     rows: Tensor
+    pull: Tensor
+
+
+Pulled = tuple[Tensor, Tensor, Piece]
 
 
 class WordTables(nn.Module):
@@ -79,61 +97,82 @@ class WordTables(nn.Module):
     # --- the same with gradients by hand ----------------------------------------------------------------------
 
     @torch.no_grad()
-    def gradients(
-        self, centres: Tensor, around: Tensor, pairs: Tensor, negatives: Tensor, scale: float = 1.0
-    ) -> list[Piece]:
-        """The gradient of `loss` times `scale`, in pieces; a row may be in several and several times in one."""
-        n = pairs.sum(2, keepdim=True)  # (C, c, 1)
-        if not negatives.numel():
-            return self._softmax(centres, around, pairs, n, scale)
+    def gradients(self, centres: Tensor, around: Tensor, pairs: Tensor, negatives: Tensor) -> tuple[Piece, Piece]:
+        """The gradient of `loss` for the vectors and for the outputs."""
         C, c, width = pairs.shape
-        ids, band = negatives.flatten(), around.unfold(0, width, c).flatten()
-        z = self.outputs.index_select(0, ids).view(*negatives.shape, -1)  # (C, K, D)
+        band = around.unfold(0, width, c)  # (C, c + 2w)
+        n = pairs.sum(2, keepdim=True)  # (C, c, 1)
         if self.cbow:
             mean = pairs / n.clamp(min=1)
             h = torch.bmm(mean, banded(self.vectors.index_select(0, around), width, c))  # (C, c, D)
-            n = (n > 0).to(h.dtype) * scale
-            y = self.outputs.index_select(0, centres).view_as(h)
-            g = (h * y).sum(2, keepdim=True).sigmoid_().sub_(1).mul_(n)  # (C, c, 1)
+            n = (n > 0).to(h.dtype)
         else:
             h = self.vectors.index_select(0, centres).view(C, c, -1)
-            n *= scale
-            y = banded(self.outputs.index_select(0, around), width, c)  # (C, c + 2w, D)
-            g = torch.bmm(h, y.mT).sigmoid_().sub_(1).mul_(pairs * scale)  # (C, c, c + 2w)
-        g_z = torch.bmm(h, z.mT).sigmoid_().mul_(n * (self.weight / negatives.shape[1]))  # (C, c, K)
-        noise = Piece(self.outputs, ids, torch.bmm(g_z.mT, h).flatten(0, 1))
-        if self.cbow:
-            d_h = torch.bmm(g_z, z).addcmul_(g, y)
-            d_v = Piece(self.vectors, band, torch.bmm(mean.mT, d_h).flatten(0, 1))
-            return [d_v, Piece(self.outputs, centres, (g * h).flatten(0, 1)), noise]
-        d_h = torch.bmm(g, y).baddbmm_(g_z, z)
-        d_u = Piece(self.outputs, band, torch.bmm(g.mT, h).flatten(0, 1))
-        return [Piece(self.vectors, centres, d_h.flatten(0, 1)), d_u, noise]
-
-    def _softmax(self, centres: Tensor, around: Tensor, pairs: Tensor, n: Tensor, scale: float) -> list[Piece]:
-        C, c, width = pairs.shape
-        if self.cbow:
-            mean = pairs / n.clamp(min=1)
-            h = torch.bmm(mean, banded(self.vectors.index_select(0, around), width, c)).flatten(0, 1)  # (N, D)
-            wanted, labels = centres[:, None], (n > 0).to(pairs.dtype).flatten(0, 1)  # (N, 1)
+        if not negatives.numel():
+            d_h, pull, outputs = self._by_softmax(h, centres, band, pairs, n)
+        elif self.cbow:
+            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n)
         else:
-            h = self.vectors.index_select(0, centres)
-            wanted = around.unfold(0, width, c)[:, None].expand(pairs.shape).flatten(0, 1)  # (N, c + 2w)
-            labels = pairs.flatten(0, 1)
-        g = (h @ self.outputs.T).softmax(1).mul_(labels.sum(1, keepdim=True))  # (N, V)
-        g.scatter_add_(1, wanted, -labels).mul_(scale)
-        d_u, d_h = Piece(self.outputs, None, g.T @ h), g @ self.outputs
+            d_h, pull, outputs = self._of_many_targets(h, band, negatives, pairs, n)
         if self.cbow:
-            d_v = torch.bmm(mean.mT, d_h.view(C, c, -1)).flatten(0, 1)
-            return [Piece(self.vectors, around.unfold(0, width, c).flatten(), d_v), d_u]
-        return [Piece(self.vectors, centres, d_h), d_u]
+            d_v, pull = torch.bmm(mean.mT, d_h), (mean * pull).sum(1)
+            return Piece(band.flatten(), d_v.flatten(0, 1), pull.flatten()), outputs
+        return Piece(centres, d_h.flatten(0, 1), pull.flatten()), outputs
+
+    # Each of these returns the gradient of h (C, c, D), the pull of h (C, c, 1), and the gradient of the outputs.
+
+    def _of_many_targets(self, h: Tensor, band: Tensor, negatives: Tensor, pairs: Tensor, n: Tensor) -> Pulled:
+        """Skip-gram by sampling: targets and negatives side by side, X = c + 2w + K of them, in the same products."""
+        width, K, ids = band.shape[1], negatives.shape[1], torch.cat([band, negatives], 1)  # (C, X)
+        y = self.outputs.index_select(0, ids.flatten()).view(*ids.shape, -1)  # (C, X, D)
+        g = torch.bmm(h, y.mT).sigmoid_()  # (C, c, X)
+        g[:, :, :width].sub_(1)
+        g.mul_(torch.cat([pairs, (n * (self.weight / K)).expand(-1, -1, K)], 2))
+        d_h, d_y, of_y = torch.bmm(g, y), torch.bmm(g.mT, h), reach(y)
+        of_y[:, :width].neg_()  # as the gradients there are, so that the sum is that of their absolute values
+        pull = (g * reach(h)).sum(1).abs_()  # (C, X): in a column all have one sign
+        return d_h, g.mul_(of_y.mT).sum(2, True), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
+
+    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor) -> Pulled:
+        """CBOW by sampling: h has its own centre for a target, a product of rows, and the chunk's negatives."""
+        c, K, ids = h.shape[1], negatives.shape[1], torch.cat([centres.view(h.shape[:2]), negatives], 1)  # (C, c + K)
+        y, z = self.outputs.index_select(0, ids.flatten()).view(*ids.shape, -1).split((c, K), 1)
+        g = (h * y).sum(2, True).sigmoid_().sub_(1).mul_(n)  # (C, c, 1)
+        g_z = torch.bmm(h, z.mT).sigmoid_().mul_(n * (self.weight / K))  # (C, c, K)
+        of_h, d_h = reach(h), torch.bmm(g_z, z).addcmul_(g, y)
+        d_y = torch.cat([g * h, torch.bmm(g_z.mT, h)], 1)  # (C, c + K, D)
+        pull = torch.cat([(g * of_h).neg_().squeeze(2), (g_z * of_h).sum(1)], 1)  # (C, c + K)
+        pull_h = g_z.mul_(reach(z).mT).sum(2, True).addcmul_(g, reach(y), value=-1)
+        return d_h, pull_h, Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
+
+    def _by_softmax(self, h: Tensor, centres: Tensor, band: Tensor, pairs: Tensor, n: Tensor) -> Pulled:
+        """Either of them by the full softmax."""
+        h_rows = h.flatten(0, 1)  # (N, D)
+        if self.cbow:
+            wanted, labels = centres[:, None], n.flatten(0, 1)  # (N, 1)
+        else:
+            wanted, labels = band[:, None].expand(pairs.shape).flatten(0, 1), pairs.flatten(0, 1)  # (N, c + 2w)
+        g = (h_rows @ self.outputs.T).softmax(1).mul_(n.flatten(0, 1))  # (N, V)
+        g.scatter_add_(1, wanted, -labels)
+        d_h, d_u, size = g @ self.outputs, g.T @ h_rows, g.abs_()
+        piece = Piece(None, d_u, (size.T @ reach(h_rows)).flatten())
+        return d_h.view_as(h), (size @ reach(self.outputs)).view(*h.shape[:2], 1), piece
+
+    @torch.no_grad()
+    def descend(self, pieces: tuple[Piece, Piece], rate: float) -> None:
+        """Take `rate` times the pieces from their tables, or less, as a row's pull demands. Changes the pieces."""
+        for table, (ids, rows, pull) in zip((self.vectors, self.outputs), pieces, strict=True):
+            if ids is None:
+                table.sub_(rows.div_(pull.clamp_(min=1 / rate)[:, None]))
+                continue
+            pulls = table.new_zeros(len(table)).index_add_(0, ids, pull).index_select(0, ids)  # (n,)
+            table.index_add_(0, ids, rows.mul_(pulls.clamp_(min=1 / rate).reciprocal_().neg_()[:, None]))
 
 
-@torch.no_grad()
-def add(pieces: list[Piece]) -> None:
-    """Add the pieces to their tables, in place."""
-    for table, ids, rows in pieces:
-        table.add_(rows) if ids is None else table.index_add_(0, ids, rows)
+def reach(rows: Tensor) -> Tensor:
+    """max(1, |x|^2 / 2) of each row x (..., D): (..., 1)."""
+    squares: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_()
+    return squares.mul_(0.5).clamp_(min=1)
 
 
 def banded(rows: Tensor, width: int, c: int) -> Tensor:

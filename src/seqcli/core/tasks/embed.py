@@ -11,7 +11,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import FIELDS, Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
-from seqcli.core.models.embed import add, build_tables
+from seqcli.core.models.embed import build_tables
 from seqcli.core.tasks.auto import tokenizer_options
 from seqcli.core.tasks.word_vectors import WordVectors
 from seqcli.core.tokenizers import SPECIALS
@@ -68,13 +68,13 @@ class EmbedJob:
         loss = norm = 0.0
         for k, block in enumerate(blocks):
             here = block.to(self.device)
-            pieces = self.model.gradients(*here, -rate)
+            pieces = self.model.gradients(*here)
             if k == len(blocks) // 2:
                 with torch.no_grad():
                     total, targets = self.model.loss(*here)
                 loss = total.item() / max(1.0, targets.item())
-                norm = sum(piece.rows.square().sum().item() for piece in pieces) ** 0.5 / rate
-            add(pieces)
+                norm = sum(piece.rows.square().sum().item() for piece in pieces) ** 0.5
+            self.model.descend(pieces, rate)
         return loss, norm, self.batches.tokens(step)
 
     def evaluate(self) -> dict[str, float] | None:
@@ -152,7 +152,7 @@ def rate_and_block(config: Config, words: Words, tokens: int, window: int, negat
     """
     pairs = window + 1 if config.objective == "skipgram" else 1  # a word, in the mean over the windows' widths
     pulls = pairs * float(words.kept.max() + negatives * words.noise.max())  # for each word of the text
-    allowed = 6.0 if negatives else 0.6  # training was seen to leave its course from 7.7 and 2.3 on
+    allowed = 6.0 if negatives else 0.6  # what goes beyond is held back row by row: see models.embed
     rate = config.lr or min(RATES[config.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
     size = min(512, int(allowed / (rate * pulls)))
     if not negatives:

@@ -114,7 +114,7 @@ def forget(ids: Tensor, rate: float, seed: tuple[int, int]) -> Tensor:
     """Some of the ids as <unk>, so that the model learns what to do with words it has never seen (word dropout)."""
     if not rate:
         return ids
-    drawn: NDArray[np.float64] = np.random.default_rng(seed).random(tuple(ids.shape))
+    drawn: NDArray[np.float64] = np.random.default_rng((*seed, *b"word dropout")).random(tuple(ids.shape))
     return ids.masked_fill(torch.from_numpy(drawn < rate).to(ids.device), UNK)
 
 

@@ -1,6 +1,7 @@
 """The task `translate`: an encoder-decoder of pairs of texts."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Config
-from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, blocks
+from seqcli.core.data.pairs import Pair, PairBatches, PairReader, PairSet, blocks, held_out, longest_targets
 from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.models.seq2seq import build_seq2seq
@@ -18,10 +19,13 @@ from seqcli.core.tasks.auto import resolve_pairs, tokenizer_options
 from seqcli.core.tasks.pretrained import start_from_vectors, with_width
 from seqcli.core.tasks.translator import Translator, evaluate
 from seqcli.core.tokenizers import Tokenizer
+from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
+DROPPED = 0.001  # part of the pairs, the longest, that is left out rather than to size a training by them
+STEP_BYTES = 1 << 30  # that the attention of a training step may take
 SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}  # that no token of its own is learnt between lines
 
 
@@ -46,7 +50,9 @@ class TranslateJob:
         else:
             config = choose_tokens(with_width(config), pairs)
             self.source_tokenizer, self.tokenizer = train_tokenizers(config, pairs)
-        training, valid = self._encoded(config, pairs, say)
+        whole = PairSet.of(pairs, self.source_tokenizer, self.tokenizer)
+        config = config.with_(max_length=config.max_length or longest_side(whole, config))
+        training, valid = self._parts(config, pairs, whole, say)
         self.train_tokens = len(training.target.ids)
         self.vocab_size = self.tokenizer.vocab_size
         self.guessing = math.log(self.vocab_size)
@@ -61,7 +67,7 @@ class TranslateJob:
         )
         self._valid, self._valid_pairs = valid
         self.valid_tokens = len(self._valid.target.ids) if self._valid is not None else 0
-        self.longest_target = int(training.target.lengths.max())
+        self.longest_targets = longest_targets(training)
         self.batches = PairBatches(
             training,
             batch_size=c.batch_size,
@@ -73,13 +79,12 @@ class TranslateJob:
         self._frozen = start_from_vectors(self.model.source_embedding, self.source_tokenizer, c, say, metadata)
         self.steps_per_epoch = self.batches.steps_per_epoch
 
-    def _encoded(
-        self, config: Config, pairs: list[Pair], say: Say
+    def _parts(
+        self, config: Config, pairs: list[Pair], whole: PairSet, say: Say
     ) -> tuple[PairSet, tuple[PairSet | None, list[Pair]]]:
         c = config
-        whole = PairSet.of(pairs, self.source_tokenizer, self.tokenizer)
         assert c.max_length
-        lengths = np.maximum(whole.source.lengths, whole.target.lengths) - 1  # <eos> is no token of the user's
+        lengths = whole.longer_sides
         kept = np.flatnonzero(lengths <= c.max_length)
         if not len(kept):
             raise DataError(
@@ -87,25 +92,26 @@ class TranslateJob:
                 f"{lengths.min()}."
             )
         if len(kept) < len(pairs):
-            say(f"{len(pairs) - len(kept)} of {len(pairs)} pairs are longer than --max-length {c.max_length}: dropped.")
+            say(
+                f"{len(pairs) - len(kept)} of {len(pairs)} pairs are longer than --max-length {c.max_length}: dropped. "
+                f"The longest has {lengths.max()} tokens on one side."
+            )
         if c.valid is not None:
             reader = PairReader(skip=c.skip_bad_lines, invalid=c.invalid_utf8)
-            held_out = list(reader.read(find_files([c.valid])))
+            held_out_pairs = list(reader.read(find_files([c.valid])))
             tell_skipped(say, reader.skipped, c.valid)
-            if not held_out:
+            if not held_out_pairs:
                 raise DataError(f"{c.valid} holds no pair to validate on.")
-            valid = PairSet.of(held_out, self.source_tokenizer, self.tokenizer)
+            valid = PairSet.of(held_out_pairs, self.source_tokenizer, self.tokenizer)
             some = first_tokens(valid, c.valid_tokens)
-            return whole.select(kept), (valid.select(np.arange(some)), held_out[:some])
-        count = round(len(kept) * c.valid_split)
-        if c.valid_split and not count:
-            say("There are too few pairs to keep some for validation: all are trained on.")
-        order = np.random.default_rng(c.seed).permutation(kept)
-        if not count:
+            return whole.select(kept), (valid.select(np.arange(some)), held_out_pairs[:some])
+        held = kept[held_out(whole.select(kept), c.valid_split, c.valid_tokens, c.seed)]
+        if not len(held):
+            if c.valid_split:
+                say("There are too few pairs of different sources to keep some for validation: all are trained on.")
             return whole.select(kept), (None, [])
-        held = order[: first_tokens(whole.select(order[:count]), c.valid_tokens)]
-        training = whole.select(np.sort(order[len(held) :]))
-        return training, (whole.select(held), [pairs[int(k)] for k in held])
+        training = whole.select(np.setdiff1d(kept, held))
+        return training, (whole.select(held), [pairs[k] for k in held.tolist()])
 
     def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         c = self.config
@@ -141,7 +147,7 @@ class TranslateJob:
         return f"{source}\n-> {ours.text}\n = {target}"
 
     def _translator(self) -> Translator:
-        return Translator(self.model, self.source_tokenizer, self.tokenizer, self.config, self.longest_target)
+        return Translator(self.model, self.source_tokenizer, self.tokenizer, self.config, self.longest_targets)
 
     def metadata(self) -> dict[str, Any]:
         return {
@@ -149,7 +155,7 @@ class TranslateJob:
             "config": self.config.as_dict(),
             "source_tokenizer": tokenizers.to_array(self.source_tokenizer),
             "tokenizer": tokenizers.to_array(self.tokenizer),
-            "longest_target": self.longest_target,
+            "longest_targets": self.longest_targets,
             **self._frozen,
         }
 
@@ -194,23 +200,65 @@ def first_tokens(pairs: PairSet, tokens: int) -> int:
 
 
 def choose_tokens(config: Config, pairs: list[Pair]) -> Config:
-    """Tokenizer, vocabulary size and longest side, where they are left to us.
-
-    Subwords where words recur, characters where most are seen once or twice: dates, numbers, short lists.
-    """
-    tokens = config.tokens
-    if tokens is None:
-        words = [word for pair in pairs[:5000] for side in pair for word in side.split()]
-        tokens = "bpe" if len(words) > 10_000 and len(set(words)) < 0.25 * len(words) else "char"
+    """Tokenizer and vocabulary size, where they are left to us."""
+    tokens = config.tokens or fitting_tokens(pairs[:: 1 + len(pairs) // 10_000])
     size = config.vocab_size
     if size is None and tokens == "bpe":
         size = 4000 if len(pairs) < 10_000 else 6000 if len(pairs) < 100_000 else 12_000
-    return config.with_(
-        tokens=tokens,
-        vocab_size=size,
-        joint_tokens=tokens == "bpe" if config.joint_tokens is None else config.joint_tokens,
-        max_length=config.max_length or (400 if tokens in ("char", "byte") else 100),
+    joint = tokens == "bpe" if config.joint_tokens is None else config.joint_tokens
+    return config.with_(tokens=tokens, vocab_size=size, joint_tokens=joint)
+
+
+def fitting_tokens(pairs: list[Pair]) -> str:
+    """Words where both sides are made of a few that come again and again, as commands and actions are; subwords where
+    there are many words that recur on both sides, as in sentences; characters otherwise: dates, numbers, short lists.
+    """
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    words = [Counter(word for text in side for word in text.split()) for side in sides]
+    if any(map(numeric, words)):
+        return "char"
+    if all(map(closed, words)) and words_come_back(sides[1]):
+        return "word"
+    recurring = all(
+        len(counts) < 0.25 * counts.total() or unspaced(side) for side, counts in zip(sides, words, strict=True)
     )
+    return "bpe" if recurring and sum(counts.total() for counts in words) > 10_000 else "char"
+
+
+def numeric(words: Counter[str]) -> bool:
+    """Whether most of the words are numbers, codes and the like, of which the signs say more than the whole."""
+    return 2 * sum(any(sign.isdigit() for sign in word) for word in words) > len(words)
+
+
+def closed(words: Counter[str]) -> bool:
+    """Whether these are all the words that there will be: few, and nearly none of them rare."""
+    return len(words) <= 1000 and sum(n for n in words.values() if n < 20) <= 0.001 * words.total()
+
+
+def words_come_back(texts: list[str]) -> bool:
+    """Whether a tokenizer of words writes texts as they were."""
+    tokenizer = WordTokenizer([])
+    return all(tokenizer.join(tokenizer.split(text)) == text for text in texts)
+
+
+def unspaced(texts: list[str]) -> bool:
+    """Whether these are sentences of a script without spaces, as of Chinese or Japanese, whose words cannot be told."""
+    words = sum(len(text.split()) for text in texts)
+    return words < 2 * len(texts) and len(set("".join(texts))) > 500
+
+
+def longest_side(pairs: PairSet, config: Config) -> int:
+    """The longest side, in tokens, of the pairs to train on: all but the longest few, bounded by memory.
+
+    Attention looks from each target token at each source token. Of these T S numbers a pair a training step holds about
+    four copies in single precision (scores, weights, and the gradients of both); of `concat`, which has a vector for
+    each, as many times more as that is wide.
+    """
+    lengths = np.sort(pairs.longer_sides)
+    most = int(lengths[len(lengths) - 1 - int(DROPPED * len(lengths))])
+    width = (config.hidden or 256) if config.attention == "concat" else 1
+    rows = config.batch_size or 1  # a batch by tokens holds but one pair of such a length
+    return max(1, min(most, math.isqrt(STEP_BYTES // (4 * 4 * width * rows))))
 
 
 def train_tokenizers(config: Config, pairs: list[Pair]) -> tuple[Tokenizer, Tokenizer]:

@@ -1,5 +1,6 @@
 """A trained translation model: translate with it, measure it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,10 +28,11 @@ from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast, inference_precision, pick_device, set_threads
 from seqcli.core.training.schema import TranslatorFile
 from seqcli.core.weights import sizes_of_a_file
-from seqcli.errors import ConfigError, DataError
+from seqcli.errors import CheckpointError, ConfigError, DataError
 
 Say = Callable[[str], None]
 TOKENS_AT_ONCE = 8192  # source tokens of the sentences that are translated as one batch
+LONGER = 5  # tokens that a translation may have more than any known one of a source that is not much longer
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ class Translator:
         source_tokenizer: Tokenizer,
         tokenizer: Tokenizer,
         config: Config,
-        longest_target: int,
+        longest_targets: Sequence[Sequence[int]],
         figures: dict[str, float] | None = None,
     ) -> None:
+        """`longest_targets` are those of the training, by the length of the source (see data.pairs)."""
         self.model, self.source_tokenizer, self.tokenizer = model, source_tokenizer, tokenizer
-        self.config, self.longest_target, self.figures = config, longest_target, figures or {}
-        self._longest = config.max_length or 100  # source tokens that are read
+        self.config, self.figures = config, figures or {}
+        self._source_lengths, self._target_lengths = np.array(longest_targets).T
+        self._longest = max(100, 2 * (config.max_length or 0))  # source tokens that are read
 
     @classmethod
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "Translator":
@@ -92,7 +96,7 @@ class Translator:
         load_weights(model, stored.tensors)
         model = model.to(pick_device(device)).eval()
         source, target = about.source_tokenizer, about.tokenizer
-        return cls(model, source, target, about.config, about.longest_target, about.figures)
+        return cls(model, source, target, about.config, about.longest_targets, about.figures)
 
     @staticmethod
     def network(about: TranslatorFile) -> Seq2Seq:
@@ -126,10 +130,10 @@ class Translator:
         """Translations of texts, in their order. An empty text is translated by an empty one.
 
         With a `temperature` translations are drawn (n_best of them), else searched for, with a beam of that width;
-        1 is greedy. `max_length` is in target tokens, `max_ratio` in target tokens a source token; without either, a
-        translation is at most a little longer than the longest one of the training. Raises ConfigError for options
-        that do not go together. What is drawn for text k depends on `seed` + `first` + k, where
-        `first` is the number of texts before, if a stream is translated in parts.
+        1 is greedy. `max_length` is in target tokens, `max_ratio` in target tokens a source token; without the first, a
+        translation is at most a little longer than the longest one of the training of a source of about that length or
+        less. Raises ConfigError for options that do not go together. What is drawn for text k depends on
+        `seed` + `first` + k, where `first` is the number of texts before, if a stream is translated in parts.
         """
         if n_best > beam and temperature is None:
             raise ConfigError(f"--n-best {n_best} asks for more than --beam {beam} finds; raise --beam.")
@@ -145,7 +149,7 @@ class Translator:
             raise ConfigError("--temperature 0 is greedy and has one answer; raise it, or leave it out and search.")
         if length_norm not in ("mean", "wu", "none"):
             raise ConfigError(f"--length-norm is {length_norm!r}, but must be one of mean, wu, none.")
-        base = torch.seed() % 2**62 if seed is None else seed
+        base = torch.Generator().seed() % 2**62 if seed is None else seed
         options = SearchOptions(
             beam=beam,
             n_best=n_best,
@@ -167,9 +171,9 @@ class Translator:
             rows = [int(k) for k in part if made[k] is None]
             if not rows:
                 continue
-            limit = torch.full((len(rows),), max_length or self.longest_target + 10)
+            read = torch.from_numpy(lines.lengths[rows]) - 1  # <eos> is no token of the user's
+            limit = torch.full_like(read, max_length) if max_length else self._limits(read)
             if max_ratio is not None:
-                read = torch.from_numpy(lines.lengths[rows]) - 1  # <eos> is no token of the user's
                 limit = limit.minimum((max_ratio * read).ceil().long().clamp(min=1))
             found = self._search(lines, rows, options, filters, limit, [base + first + row for row in rows])
             most = max(map(len, found)) if replace_unknown else int(attention)
@@ -184,6 +188,14 @@ class Translator:
                     replace_unknown=replace_unknown,
                 )
         return [t for t in made if t is not None]
+
+    def _limits(self, read: torch.Tensor) -> torch.Tensor:
+        """How many tokens are written at most for sources of so many tokens (B,).
+
+        Sources that are a little longer are looked at too, for such as say more in fewer words.
+        """
+        known = np.searchsorted(self._source_lengths, 1.1 * read.numpy() + 2, side="right")
+        return torch.from_numpy(self._target_lengths[np.maximum(known - 1, 0)]) + LONGER
 
     @torch.no_grad()
     def _search(
@@ -201,8 +213,12 @@ class Translator:
             decoder = Decoder(self.model, coverage=bool(options.coverage_penalty))
             state = decoder.start(self.model.encode(source.to(device), mask.to(device)))
             if filters is not None:
-                return sample(decoder, state, limit.to(device), options, filters, seeds)
-            return beam_search(decoder, state, limit.to(device), options)
+                found = sample(decoder, state, limit.to(device), options, filters, seeds)
+            else:
+                found = beam_search(decoder, state, limit.to(device), options)
+        if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
+            raise CheckpointError("The model's scores are no finite numbers: its weights are damaged or diverged.")
+        return found
 
     @torch.no_grad()
     def _attention(self, lines: Lines, rows: Sequence[int], best: Sequence[Hypothesis]) -> list[list[list[float]]]:
@@ -287,14 +303,15 @@ class Translator:
 
 
 def scores(ours: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    """BLEU, chrF, TER and exact match, and the signature of the first."""
-    return {
+    """BLEU, chrF, TER and exact match, the one to look at first in front, and the signature of BLEU."""
+    found = {
         "bleu": metrics.bleu(ours, references),
         "chrf": metrics.chrf(ours, references),
         "ter": metrics.ter(ours, references),
         "exact": metrics.exact(ours, references),
-        "signature": metrics.signature(),
     }
+    first = metrics.headline(references)
+    return {first: found[first], **found, "signature": metrics.signature()}
 
 
 @torch.no_grad()

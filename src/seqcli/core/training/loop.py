@@ -74,8 +74,8 @@ class Loop:
             raise
         if job.valid_tokens and at.best_rank is None:
             raise TrainingError(
-                f"No evaluation gave a finite {self.config.select or 'loss'}, so there is no model to use. "
-                f"Lower --lr (it was {self.config.lr or 0:g}), or use --precision fp32. {self._last_good()}"
+                f"The validation {self.config.select or 'loss'} was never a finite number, so there is no model to "
+                f"keep. Lower --lr or --clip, or look into the validation data. {self._last_good()}"
             )
         seconds = self._clock() - self._zero  # with the last evaluation
         epoch = at.step / job.steps_per_epoch

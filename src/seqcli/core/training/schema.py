@@ -6,6 +6,7 @@ is wrong. A task's own fields are those of its class here; what goes by the weig
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from seqcli.errors import CheckpointError, ConfigError
 
 Checked = TypeVar("Checked", bound="Metadata")
 Count = Annotated[int, Field(ge=0, le=10**15)]
+Lengths = Annotated[list[Annotated[int, Field(ge=0, le=10**6)]], Field(min_length=2, max_length=2)]  # source, target
 
 
 def a_configuration(value: object) -> Config:
@@ -148,7 +150,7 @@ class TranslatorFile(ModelFile):
     needs = ("hidden", "dropout", "embedding_dim", "bidirectional")
     task: Literal["translate"]
     source_tokenizer: OneTokenizer
-    longest_target: Annotated[int, Field(ge=1, le=10**6)]
+    longest_targets: Annotated[list[Lengths], Field(min_length=1, max_length=10**6)]
 
     @property
     def inputs(self) -> Tokenizer:
@@ -157,7 +159,9 @@ class TranslatorFile(ModelFile):
     def contradiction(self) -> str | None:
         if self.config.joint_tokens and self.source_tokenizer.vocab_size != self.tokenizer.vocab_size:
             return "its sides share an embedding, and their tokenizers differ"
-        if self.config.max_length is not None and self.longest_target > self.config.max_length + 1:  # with <eos>
+        if any(a >= c or b >= d for (a, b), (c, d) in pairwise(self.longest_targets)):
+            return "its longest targets do not rise with the length of the source"
+        if self.config.max_length is not None and self.longest_targets[-1][1] > self.config.max_length:
             return "its longest target is longer than any that it was trained on"
         return super().contradiction()
 
