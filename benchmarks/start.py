@@ -43,7 +43,7 @@ def make_run(place: Path) -> Path:
     network = build_lm(config, tokenizer.vocab_size, 0)
     place.mkdir(parents=True)
     (place / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-    metadata = {"task": "lm", "config": config.as_dict(), "tokenizer": tokenizers.to_json(tokenizer)}
+    metadata = {"task": "lm", "config": config.as_dict(), "tokenizer": tokenizers.to_array(tokenizer)}
     write(place / "best.safetensors", dict(network.named_parameters()), metadata)
     return place / "best.safetensors"
 
@@ -51,17 +51,20 @@ def make_run(place: Path) -> Path:
 def seconds(code: str, *args: str, env: dict[str, str], first: bool = False) -> float:
     """How long a Python process takes, as a whole or until it writes its first byte."""
     start = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
-    ) as child:
+    command = [sys.executable, "-c", code, *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env) as child:
         assert child.stdout is not None
         if first:
-            child.stdout.read(1)
+            worked = bool(child.stdout.read(1))
             taken = time.perf_counter() - start
             child.kill()
-            return taken
-        child.stdout.read()
-    return time.perf_counter() - start
+        else:
+            child.stdout.read()
+            worked = child.wait() == 0
+            taken = time.perf_counter() - start
+    if not worked:
+        raise SystemExit(f"This failed: {' '.join(command)}")
+    return taken
 
 
 def main() -> None:

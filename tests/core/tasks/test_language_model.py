@@ -75,6 +75,11 @@ def test_a_device_that_is_not_there(trained: Path) -> None:
         runs.load("small", task="lm", device="gpu")
 
 
+def test_a_seed_below_zero(trained: Path) -> None:
+    with pytest.raises(ConfigError, match="--seed is -1"):
+        runs.load("small", task="lm").sample(seed=-1)
+
+
 def test_weights_that_are_no_numbers(trained: Path) -> None:
     model = runs.load("small", task="lm")
     broken = {**model.weights, "projection.bias": np.full_like(model.weights["projection.bias"], np.nan)}

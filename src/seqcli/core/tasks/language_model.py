@@ -20,7 +20,7 @@ from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
 from seqcli.core.training.schema import LanguageModelFile
 from seqcli.core.training.stored import Stored
 from seqcli.core.weights import check_weights, sizes_of_a_file
-from seqcli.errors import CheckpointError, DataError, VocabularyError
+from seqcli.errors import CheckpointError, ConfigError, DataError, VocabularyError
 
 if TYPE_CHECKING:  # torch is imported when something is measured, or computed on a GPU
     from seqcli.core.data import TokenFile
@@ -178,6 +178,8 @@ class LanguageModel:
         The prime runs through the network once. Without one, a stream model starts as after a line's end. With `seed`
         None every call gives another sample. Sample k depends on the seed and k alone, not on how many are made.
         """
+        if seed is not None and seed < 0:
+            raise ConfigError(f"--seed is {seed}, but must be a whole number of at least 0.")
         ids, _ = self.encode_prime(prime)
         lines = self.config.unit == "line"
         if lines:
