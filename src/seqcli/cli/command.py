@@ -8,7 +8,8 @@ import functools
 import inspect
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
@@ -21,6 +22,7 @@ from seqcli.core.config import Limits, parts, refusal
 from seqcli.errors import ConfigError
 
 NAMES = {"help_option_names": ["-h", "--help"]}
+UsageError: Any = typer.BadParameter.__base__  # typer does not name it
 
 
 class Entry(NamedTuple):
@@ -66,6 +68,16 @@ class Group(TyperGroup):
         for name, entry in self.entries.items():
             self.commands[name] = TyperCommand(name, help=entry.help)
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """As any group; what was typed wrongly is shown, and steers no terminal."""
+        with harmless_errors():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As any group; the same for what was typed behind a command's name."""
+        with harmless_errors():
+            return super().invoke(ctx)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The name, the command itself, and the arguments that are left for it."""
         name, command, rest = super().resolve_command(ctx, args)
@@ -104,6 +116,16 @@ class Group(TyperGroup):
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
         """The names of commands and options, without their help."""
         return without_help(super().shell_complete(ctx, incomplete))
+
+
+@contextmanager
+def harmless_errors() -> Iterator[None]:
+    """Within, an error of usage says what was typed as a terminal may have it."""
+    try:
+        yield
+    except UsageError as error:
+        error.message = console.shown(error.message)
+        raise
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -194,7 +216,7 @@ def run_names(ctx: typer.Context, incomplete: str) -> list[str]:
         found = [entry.name for entry in os.scandir(place) if (place / entry.name / "config.yaml").is_file()]
     except OSError:
         return []
-    return sorted(name for name in found if name.startswith(incomplete))
+    return sorted(name for name in found if name.startswith(incomplete) and name == console.shown(name))
 
 
 def one_of(*choices: str) -> Callable[[str], list[str]]:

@@ -93,7 +93,7 @@ class Config:
     label_column: str | None = option("Data", "The column of the labels, in a file with a header.", auto="the second column of a file without one", only="classify")
     unit: Literal["stream", "line"] = option("Data", "Read the files as one long text, or every line as a sequence of its own.", "stream", only="lm")
     valid: str | None = option("Data", "Validate on this file instead of a part of the training data.")
-    valid_split: Fraction = option("Data", "Part of the data kept for validation: the end of a text, some of the lines or pairs; none for embed.", 0.1)
+    valid_split: Fraction | None = option("Data", "Part of the data kept for validation: the end of a text, some of the lines or pairs.", auto="0.1; for embed 0")
     valid_tokens: Annotated[int, Limits(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
     test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option("Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error")
@@ -174,6 +174,11 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """The values by the names of the fields."""
         return {name: getattr(self, name) for name in FIELDS}
+
+    @property
+    def held_out(self) -> float:
+        """The part of the data kept for validation, where nothing else is said."""
+        return 0.1 if self.valid_split is None else self.valid_split
 
     def with_(self, **changes: Any) -> "Config":
         """The same configuration with some fields changed, checked again."""

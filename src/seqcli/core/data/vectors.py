@@ -8,6 +8,7 @@ Which one a file is, its first bytes tell. Only the vectors of wanted words are 
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -63,14 +64,25 @@ def read_head(path: str | Path) -> Head:
             if width > 1 << 16:
                 raise DataError(f"{path}, line 1: a width of {width} is not that of word vectors.")
             second = file.read(LONGEST + 4 * width + 1)
-            numbers = second.partition(b"\n")[0].partition(b" ")[2]
-            return Head("word2vec" if NUMBERS.issuperset(numbers) else "word2vec-binary", count, width)
+            return Head("word2vec" if _is_text(second, width) else "word2vec-binary", count, width)
     if len(fields) < 2:
         raise DataError(
             f"{path}, line 1: there is no vector behind the word. A line is a word and its numbers, with spaces "
             "between, or the file begins with the number of words and their width."
         )
     return Head("glove", None, len(fields) - 1)
+
+
+def _is_text(begins: bytes, width: int) -> bool:
+    """Whether vectors that begin so are numbers in words; in binary they are four bytes a number, any of them."""
+    numbers = begins.partition(b"\n")[0].partition(b" ")[2]
+    if len(numbers.split()) == width and NUMBERS.issuperset(numbers):
+        return True  # what binary numbers look like so, by chance, has four times as many bytes or more
+    printable = all(byte >= 0x20 or byte in b"\t\n\r" for byte in begins)
+    with suppress(UnicodeDecodeError):
+        begins[: begins.rfind(b"\n") + 1].decode()
+        return printable and b"\n" in begins  # lines, if not all as they should be
+    return False
 
 
 def read_vectors(path: str | Path, wanted: Collection[str] | None = None) -> Vectors:

@@ -131,8 +131,8 @@ def read_data(config: Config, say: Say) -> tuple[list[Labelled], list[Labelled]]
     check_labels(config, found, say)
     if config.valid is not None:
         return found, read([config.valid])
-    held = stratified(numbered(found), config.valid_split, config.seed)
-    if config.valid_split and not held.any():
+    held = stratified(numbered(found), config.held_out, config.seed)
+    if config.held_out and not held.any():
         say("There are too few texts to keep some for validation: all are trained on.")
     return [t for t, out in zip(found, held, strict=True) if not out], [
         t for t, out in zip(found, held, strict=True) if out

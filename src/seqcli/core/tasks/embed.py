@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from seqcli.core import tokenizers
-from seqcli.core.config import FIELDS, Config, build
+from seqcli.core.config import Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
 from seqcli.core.models.embed import build_tables
@@ -23,8 +23,8 @@ Say = Callable[[str], None]
 # by objective, and whether by full softmax
 RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
 # negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
+MIN_COUNT, FEW = 5, 50  # the count of --min-count by default; words that are few for a text
 SHARED = {"skipgram": 32, "cbow": 16}
-DEFAULT_SPLIT = FIELDS["valid_split"].default
 
 
 class EmbedJob:
@@ -35,9 +35,8 @@ class EmbedJob:
         set_threads(config.threads or 1)  # the products are small; a second thread is busy with the next step's blocks
         self.device = pick_device(config.device)
         tokenizer = tokenizers.from_array(metadata["tokenizer"]) if metadata is not None else None
-        config = config.with_(min_count=config.min_count or 5)
-        if metadata is None and config.valid_split == DEFAULT_SPLIT:
-            config = config.with_(valid_split=0.0)  # every word of a text is worth more than the figure
+        config = config.with_(min_count=config.min_count or MIN_COUNT)
+        config = config.with_(valid_split=config.valid_split or 0.0)  # every word is worth more than the figure
         data, valid = read_data(config, say, tokenizer)
         assert isinstance(data.tokenizer, WordTokenizer)
         self.tokenizer = data.tokenizer
@@ -172,6 +171,8 @@ def read_data(config: Config, say: Say, tokenizer: tokenizers.Tokenizer | None) 
             f"{paths[0]} has {'one word only' if known else 'no word'} that occurs {config.min_count} times or more: "
             "there is nothing to learn vectors from. Lower --min-count, or give more text."
         )
+    if known < FEW and config.min_count == MIN_COUNT:
+        say(f"Only {known} words occur {MIN_COUNT} times or more; with --min-count 1 the others have a vector too.")
     if config.valid is not None:
         valid = open_tokens(find_texts([config.valid]), tokenizer=data.tokenizer, **how)
         if valid.unknown + len(valid.ends if valid.ends is not None else ()) == len(valid.ids):

@@ -120,14 +120,14 @@ def read_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> t
             return data, valid.head(config.valid_tokens)
         return data, valid.choose(some_lines(valid.ends, 1.0, config))
     if data.ends is not None:
-        held = some_lines(data.ends, config.valid_split, config)
+        held = some_lines(data.ends, config.held_out, config)
         parts = data.choose(np.setdiff1d(np.arange(len(data.ends)), held)), data.choose(held)
         large_enough = len(held) > 0
     else:
-        parts = data.part(0, 1 - config.valid_split), data.part(1 - config.valid_split, 1).head(config.valid_tokens)
+        parts = data.part(0, 1 - config.held_out), data.part(1 - config.held_out, 1).head(config.valid_tokens)
         large_enough = len(parts[1].ids) > 1
     if not large_enough:
-        if config.valid_split:
+        if config.held_out:
             say("The text is too short to keep a part for validation: all of it is trained on.")
         return data, None
     return parts

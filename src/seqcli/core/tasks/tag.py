@@ -135,8 +135,8 @@ def read_data(config: Config, say: Say) -> tuple[list[Sentence], list[Sentence]]
         if not valid:
             raise DataError(f"{config.valid} holds no tagged sentence to validate on.")
     else:
-        count = round(len(found) * config.valid_split)
-        if config.valid_split and not count:
+        count = round(len(found) * config.held_out)
+        if config.held_out and not count:
             say("There are too few sentences to keep some for validation: all are trained on.")
         order = np.random.default_rng(config.seed).permutation(len(found))
         valid = [found[k] for k in order[:count]]

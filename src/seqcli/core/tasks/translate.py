@@ -105,9 +105,9 @@ class TranslateJob:
             valid = PairSet.of(held_out_pairs, self.source_tokenizer, self.tokenizer)
             some = first_tokens(valid, c.valid_tokens)
             return whole.select(kept), (valid.select(np.arange(some)), held_out_pairs[:some])
-        held = kept[held_out(whole.select(kept), c.valid_split, c.valid_tokens, c.seed)]
+        held = kept[held_out(whole.select(kept), c.held_out, c.valid_tokens, c.seed)]
         if not len(held):
-            if c.valid_split:
+            if c.held_out:
                 say("There are too few pairs of different sources to keep some for validation: all are trained on.")
             return whole.select(kept), (None, [])
         training = whole.select(np.setdiff1d(kept, held))

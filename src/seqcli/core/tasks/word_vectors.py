@@ -106,7 +106,7 @@ class WordVectors:
         """
         if len(set(words)) < 3:
             raise ConfigError("A picture of word vectors needs three different words at least.")
-        x = self._unit[[self.row(word) for word in words]].double().cpu()
+        x = self._unit[[self.row(word) for word in words]].cpu().double()
         x = x - x.mean(0)
         _, _, axes = torch.linalg.svd(x, full_matrices=False)
         axes = axes[:2] * torch.where(axes[:2].sum(1, keepdim=True) < 0, -1.0, 1.0)  # the same picture every time
