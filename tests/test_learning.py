@@ -11,6 +11,8 @@ import seqcli as package
 from seqcli.core import runs
 from seqcli.core.config import build
 from seqcli.core.events import Finished
+from seqcli.core.metrics.translation import exact
+from seqcli.core.tasks import Translator
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).parent.parent
@@ -74,6 +76,33 @@ def test_copy_and_reverse_are_learnt(cell: str, attention: str) -> None:
         list(runs.train(config, run=name))
         best = runs.read_run(Path("runs") / name).points
         assert max(point.get("exact", 0.0) for point in best) >= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "longest", "steps"), [("dates", 99, 600), ("sums", 5, 1000)])
+def test_every_beam_decodes_what_was_learnt(name: str, longest: int, steps: int) -> None:
+    """Dates and short sums, with smoothed labels, that make every cut-off answer likely enough to be found early."""
+    lines = (ROOT / "data" / f"{name}.tsv").read_text().splitlines()
+    pairs = [(s, t) for s, t in (line.split("\t") for line in lines) if len(s) <= longest]
+    held, rest = pairs[:300], pairs[300:]
+    Path("pairs.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in rest))
+    config = build({
+        "files": ("pairs.tsv",), "hidden": 128, "embedding_dim": 64, "tie": False, "dropout": 0.0, "batch_size": 64,
+        "steps": steps, "valid_split": 0.0,
+    })  # fmt: skip
+    assert config.label_smoothing is None, "the default, 0.1"
+    list(runs.train(config, run=name))
+    model = package.load(name)
+    assert isinstance(model, Translator)
+    sources, targets = [s for s, _ in held], [t for _, t in held]
+    greedy = model.translate(sources, beam=1)
+    right = exact([t.text for t in greedy], targets)
+    assert right >= 0.96
+    for beam in (2, 3, 5, 10):
+        found = model.translate(sources, beam=beam)
+        assert exact([t.text for t in found], targets) >= right - 0.01
+        for ours, one in zip(found, greedy, strict=True):
+            assert ours.score >= one.score - 0.02  # as of rounding, where products of other shapes are in bf16
 
 
 @pytest.mark.slow
