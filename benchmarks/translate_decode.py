@@ -3,13 +3,8 @@
     python benchmarks/translate_decode.py RUN PAIRS.tsv [--beams 1 2 5 10 20] [--times 5] [--threads 0]
 
 RUN is a run directory or a .safetensors file. One JSON object a width: sentences a second (median over the times),
-<<<<<<< HEAD
-BLEU, exact match, the mean score, and how many translations have a lower score than greedy decoding's: rounding
-apart, none.
-=======
 BLEU, exact match, the mean score, and how many translations have a lower score than greedy decoding's: rounding apart,
 none.
->>>>>>> w-beam
 """
 
 import argparse
