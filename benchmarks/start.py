@@ -4,7 +4,7 @@
 
 Help and completion stand beside a Python that imports typer and rich.console; the first sampled character stands
 beside one that imports torch and reads the model's file. One JSON object: seconds (medians of the turns) and ratios
-(medians of the ratios in a turn). The model is an LSTM of H = 384 over 65 characters, untrained.
+(medians of the ratios in a turn). The model is an LSTM of H = 384 over 65 characters.
 """
 
 import argparse
@@ -17,11 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from seqcli.core import tokenizers
+from seqcli.core import runs
 from seqcli.core.config import Config
-from seqcli.core.models.lm import build_lm
-from seqcli.core.tokenizers import CharTokenizer
-from seqcli.core.training.checkpoint import write
 
 SEQCLI = "from seqcli.__main__ import main; main()"
 GOALS = {
@@ -37,15 +34,13 @@ GOALS = {
 
 
 def make_run(place: Path) -> Path:
-    """A run that can be sampled from."""
-    config = Config(task="lm", hidden=384, embedding_dim=128, dropout=0.0)
-    tokenizer = CharTokenizer("\n" + "".join(chr(200 + k) for k in range(64)))
-    network = build_lm(config, tokenizer.vocab_size, 0)
-    place.mkdir(parents=True)
-    (place / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-    metadata = {"task": "lm", "config": config.as_dict(), "tokenizer": tokenizers.to_array(tokenizer)}
-    write(place / "best.safetensors", dict(network.named_parameters()), metadata)
-    return place / "best.safetensors"
+    """A run that can be sampled from, of one step of training."""
+    text = place / "text.txt"
+    text.write_text("\n" + "".join(chr(200 + k) for k in range(64)) * 40, encoding="utf-8")
+    config = Config(files=(str(text),), steps=1, hidden=384, embedding_dim=128, sample_every=0)
+    for _ in runs.train(config, run="small", runs_dir=place / "runs"):
+        pass
+    return place / "runs" / "small" / "best.safetensors"
 
 
 def seconds(code: str, *args: str, env: dict[str, str], first: bool = False) -> float:
@@ -73,7 +68,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        file = make_run(Path(temporary) / "runs" / "small")
+        file = make_run(Path(temporary))
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
             "SEQCLI_RUNS": str(file.parents[1])
         }
