@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from seqcli import __main__ as entry
 from seqcli.__main__ import WAITING, wait_asleep
 
 
@@ -18,6 +19,10 @@ def _nothing_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_nothing_asked_for")
 def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry, "others_running", lambda: False)
+    wait_asleep()
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setattr(entry, "others_running", lambda: True)
     monkeypatch.setenv("OMP_WAIT_POLICY", "restored by the fixture afterwards")
     del os.environ["OMP_WAIT_POLICY"]
     wait_asleep()
@@ -34,6 +39,7 @@ def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.Monkey
 def test_it_is_said_before_torch_is_loaded_and_only_by_the_command_line() -> None:
     program = (
         "import os, sys, seqcli, seqcli.__main__ as entry; before = os.environ.get('OMP_WAIT_POLICY');"
+        "entry.others_running = lambda: True;"
         "sys.argv = ['seqcli', '--version']\n"
         "try: entry.main()\nexcept SystemExit: pass\n"
         "print(before, os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
