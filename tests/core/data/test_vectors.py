@@ -55,6 +55,21 @@ def test_binary_with_line_ends_and_blocks_that_end_anywhere(monkeypatch: pytest.
     assert np.array_equal(found.matrix, MATRIX)
 
 
+def test_binary_files_are_not_taken_for_text() -> None:
+    """With a line end early among the bytes of the numbers, and with numbers all of whose bytes are letters."""
+    random = np.random.default_rng(0)
+    for k in range(400):
+        n, width = int(random.integers(1, 6)), int(random.integers(2, 9))
+        rows = random.choice(np.frombuffer(b"xyz abc\n", np.uint8), (n, 4 * width))
+        if k % 2:
+            rows = random.normal(size=(n, width)).astype("<f4").view(np.uint8)
+            rows[:, random.integers(4 * width)] = ord("\n")
+        end = b"\n" * (k % 3 == 0)
+        body = b"".join(word.encode() + b" " + row.tobytes() + end for word, row in zip(WORDS, rows, strict=False))
+        Path("v").write_bytes(f"{n} {width}\n".encode() + body)
+        assert read_head("v").form == "word2vec-binary", body
+
+
 def test_words_with_spaces_trailing_spaces_tabs_and_doubles() -> None:
     Path("v.vec").write_text("4 2\nthe 1 2 \n. . . 3 4\nthe 5 6\ncat\t7\t8e-1\n")
     found = read_vectors("v.vec")
@@ -70,6 +85,9 @@ def test_words_with_spaces_trailing_spaces_tabs_and_doubles() -> None:
         (b"\n\n", "empty line"),
         (b"word\n", "line 1: there is no vector behind the word"),
         (b"0 5\n", "nothing to read"),
+        (b"9" * 5000 + b" 3\nthe 1 2 3\n", "are no number and width of word vectors"),
+        (b"1 99999\nthe 1 2 3\n", "a width of 99999 is not that of word vectors"),
+        (b"the" + b" 1" * 99_999 + b"\n", "a width of 99999 is not that of word vectors"),
         (b"the 1 2 3\ncat 1 2\n", "line 2: 2 numbers where a vector has 3"),
         (b"the 1 2 3\ncat 1 2 3 4\n", "line 2: 4 numbers where a vector has 3"),
         (b"2 3\nthe 1 2 3\ncat 1 2", "line 3: 2 numbers where a vector has 3; the file is damaged or cut short"),

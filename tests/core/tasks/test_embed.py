@@ -129,6 +129,21 @@ def test_validation_is_the_same_loss_on_other_text_and_chooses_the_best() -> Non
     assert once["loss"] == pytest.approx(4 * math.log(2), rel=0.01)  # at the start every score is 0
     half = EmbedJob(build({**FAST, "files": ("text.txt",), "valid_split": 0.5}))
     assert half.valid_tokens == pytest.approx(half.train_tokens, rel=0.05)
+    tenth = EmbedJob(build({**FAST, "files": ("text.txt",), "valid_split": 0.1}))
+    assert tenth.valid_tokens == pytest.approx(tenth.train_tokens / 9, rel=0.05)
+    assert EmbedJob(build({**FAST, "files": ("text.txt",)})).valid_tokens == 0
+
+
+def test_a_text_that_leaves_few_words_is_answered_with_the_option() -> None:
+    Path("text.txt").write_text("the cat and the dog " * 6 + "a bird")
+    said: list[str] = []
+    EmbedJob(build({"task": "embed", "files": ("text.txt",)}), said.append)
+    assert any("--min-count 1" in text for text in said)
+    said.clear()
+    for least, text in ((2, "the cat and the dog " * 6 + "a bird"), (None, "the cat and the dog " * 6)):
+        Path("text.txt").write_text(text)
+        EmbedJob(build({"task": "embed", "files": ("text.txt",), "min_count": least}), said.append)
+    assert not any("--min-count" in text for text in said)
 
 
 def test_words_are_lower_cased_and_counted() -> None:

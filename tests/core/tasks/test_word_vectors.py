@@ -1,6 +1,7 @@
 """Word vectors in use: neighbours, analogies and ranks as gensim and scipy have them; words without a vector."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 from scipy.stats import spearmanr
+from torch.overrides import TorchFunctionMode
 
 from seqcli.core.config import build
 from seqcli.core.metrics.ranks import spearman
@@ -110,3 +112,17 @@ def test_the_plane_is_the_one_of_the_principal_components(model: WordVectors) ->
     assert (np.linalg.norm(points[:, None] - points[None], axis=2) <= full + 1e-9).all()
     with pytest.raises(ConfigError, match="three different words"):
         model.plane(["king", "queen"])
+
+
+def test_the_plane_needs_no_float64_of_a_device(model: WordVectors) -> None:
+    """An Apple GPU has none: what is computed in it has come to the processor before."""
+    asked: list[str] = []
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        model.plane(["king", "queen", "man"])
+    assert "cpu" in asked[: asked.index("double")]

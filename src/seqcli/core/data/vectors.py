@@ -7,8 +7,8 @@
 Which one a file is, its first bytes tell. Only the vectors of wanted words are kept, so a file may be of any size.
 """
 
+import codecs
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -23,7 +23,8 @@ from seqcli.errors import DataError
 Form = Literal["glove", "word2vec", "word2vec-binary"]
 BLOCK = 1 << 22
 LONGEST = 4096  # bytes of a word; more than that is no word
-NUMBERS = frozenset(b"0123456789+-.eE nainfNAINF\t\r")
+WIDEST = 1 << 16  # numbers of a vector
+DIGITS = 26  # bytes of a number in a text, with its space, at most
 
 
 @dataclass(frozen=True)
@@ -58,31 +59,53 @@ def read_head(path: str | Path) -> Head:
         if not first.endswith(b"\n") and len(first) == BLOCK:
             raise DataError(f"{path} is no file of word vectors: its first line has no end.")
         if len(fields) == 2 and all(field.isdigit() for field in fields):
+            if max(map(len, fields)) > 18:
+                raise DataError(f"{path}, line 1: {first[:40]!r} are no number and width of word vectors.")
             count, width = map(int, fields)
             if count < 1 or width < 1:
                 raise DataError(f"{path}, line 1: {count} vectors of width {width}: there is nothing to read.")
-            if width > 1 << 16:
-                raise DataError(f"{path}, line 1: a width of {width} is not that of word vectors.")
-            second = file.read(LONGEST + 4 * width + 1)
-            return Head("word2vec" if _is_text(second, width) else "word2vec-binary", count, width)
+            _check_width(path, width)
+            body = file.read(LONGEST + DIGITS * width)
+            return Head("word2vec" if _is_text(body, count, width) else "word2vec-binary", count, width)
     if len(fields) < 2:
         raise DataError(
             f"{path}, line 1: there is no vector behind the word. A line is a word and its numbers, with spaces "
             "between, or the file begins with the number of words and their width."
         )
+    _check_width(path, len(fields) - 1)
     return Head("glove", None, len(fields) - 1)
 
 
-def _is_text(begins: bytes, width: int) -> bool:
-    """Whether vectors that begin so are numbers in words; in binary they are four bytes a number, any of them."""
-    numbers = begins.partition(b"\n")[0].partition(b" ")[2]
-    if len(numbers.split()) == width and NUMBERS.issuperset(numbers):
-        return True  # what binary numbers look like so, by chance, has four times as many bytes or more
-    printable = all(byte >= 0x20 or byte in b"\t\n\r" for byte in begins)
-    with suppress(UnicodeDecodeError):
-        begins[: begins.rfind(b"\n") + 1].decode()
-        return printable and b"\n" in begins  # lines, if not all as they should be
-    return False
+def _check_width(path: Path, width: int) -> None:
+    if width > WIDEST:
+        raise DataError(f"{path}, line 1: a width of {width} is not that of word vectors.")
+
+
+def _is_text(body: bytes, count: int, width: int) -> bool:
+    """Whether what follows the first line is text: the line there ends in `width` numbers; or, where it is damaged, all
+    of it could have been typed, which the bytes of float32 numbers hardly ever could, unless they are few.
+    """
+    fields = body.partition(b"\n")[0].split()
+    if len(fields) > width and all(map(_is_number, fields[-width:])):
+        return True
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(body)  # its last character may be cut
+    except UnicodeDecodeError:
+        return False
+    typed = all(char.isprintable() or char.isspace() for char in text)
+    return typed and not _is_whole_binary(body, count, width)
+
+
+def _is_whole_binary(body: bytes, count: int, width: int) -> bool:
+    """Whether `count` words, each with as many bytes as its numbers take, are all there is."""
+    at = 0
+    for _ in range(count):
+        space = body.find(b" ", at)
+        if space < 0:
+            return False
+        at = space + 1 + 4 * width
+        at += body[at : at + 1] == b"\n"
+    return at == len(body)
 
 
 def read_vectors(path: str | Path, wanted: Collection[str] | None = None) -> Vectors:

@@ -171,7 +171,7 @@ def read_data(config: Config, say: Say, tokenizer: tokenizers.Tokenizer | None) 
             f"{paths[0]} has {'one word only' if known else 'no word'} that occurs {config.min_count} times or more: "
             "there is nothing to learn vectors from. Lower --min-count, or give more text."
         )
-    if known < FEW and config.min_count == MIN_COUNT:
+    if known < FEW and config.min_count == MIN_COUNT and data.unknown:
         say(f"Only {known} words occur {MIN_COUNT} times or more; with --min-count 1 the others have a vector too.")
     if config.valid is not None:
         valid = open_tokens(find_texts([config.valid]), tokenizer=data.tokenizer, **how)
