@@ -12,7 +12,7 @@ import pytest
 
 from seqcli.cli.app import main
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it; torch is not loaded yet
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the machine may be busy; torch is not loaded yet
 TEXT = "the cat sat on the mat. the dog sat on the log. a cat and a dog met at the gate.\n" * 40
 
 
@@ -42,6 +42,15 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SEQCLI_RUNS", raising=False)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Path]:
+    """A device that is nobody's: a terminal made for the test."""
+    ours, theirs = os.openpty()
+    yield Path(os.ttyname(theirs))
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.fixture

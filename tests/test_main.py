@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from seqcli import __main__ as entry
-from seqcli.__main__ import WAITING, wait_asleep
+from seqcli.cli import waiting
+from seqcli.cli.waiting import WAITING, wait_asleep
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def _nothing_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_nothing_asked_for")
 def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "others_running", lambda: False)
+    monkeypatch.setattr(waiting, "others_running", lambda: False)
     wait_asleep()
     assert "OMP_WAIT_POLICY" not in os.environ
-    monkeypatch.setattr(entry, "others_running", lambda: True)
+    monkeypatch.setattr(waiting, "others_running", lambda: True)
     monkeypatch.setenv("OMP_WAIT_POLICY", "restored by the fixture afterwards")
     del os.environ["OMP_WAIT_POLICY"]
     wait_asleep()
@@ -36,16 +37,19 @@ def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.Monkey
     assert "OMP_WAIT_POLICY" not in os.environ
 
 
-def test_it_is_said_before_torch_is_loaded_and_only_by_the_command_line() -> None:
+def test_it_is_said_before_torch_is_loaded_and_only_by_the_command_line(tmp_path: Path) -> None:
     program = (
-        "import os, sys, seqcli, seqcli.__main__ as entry; before = os.environ.get('OMP_WAIT_POLICY');"
-        "entry.others_running = lambda: True;"
-        "sys.argv = ['seqcli', '--version']\n"
+        "import os, sys, seqcli, seqcli.__main__ as entry; before = os.environ.get('OMP_WAIT_POLICY')\n"
+        "from seqcli.cli import waiting\n"
+        "waiting.others_running = lambda: True\n"
+        "sys.argv = ['seqcli', 'runs']\n"
         "try: entry.main()\nexcept SystemExit: pass\n"
         "print(before, os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
     )
     clean = {name: value for name, value in os.environ.items() if name not in WAITING}
-    said = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=clean, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert said.stdout.splitlines()[-1] == "None PASSIVE False"
 
 

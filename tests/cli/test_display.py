@@ -8,7 +8,7 @@ import pytest
 from rich.text import Text
 
 from seqcli.cli import console, progress
-from seqcli.cli.progress import LiveDrawer, PlainDrawer
+from seqcli.cli.progress import LiveDrawer
 from seqcli.core import events
 from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished, Logged, Previewed, Started
@@ -64,8 +64,7 @@ def test_the_end_tells_the_figure_that_the_model_was_chosen_by(seqcli: Run, tmp_
 
 
 def test_the_end_without_validation(tmp_path: Path) -> None:
-    drawer = PlainDrawer("runs")
-    assert drawer.best(Finished(tmp_path, 9, 1.0, 1.0, 9, None, "steps")) == "no validation"
+    assert progress.best(Finished(tmp_path, 9, 1.0, 1.0, 9, None, "loss", None, "budget")) == "no validation"
 
 
 def test_figures_are_written_alike() -> None:

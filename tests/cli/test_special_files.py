@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,6 @@ def pipe() -> Path:
     """A pipe that nobody writes to or reads from."""
     os.mkfifo("pipe.txt")
     return Path("pipe.txt")
-
-
-@pytest.fixture
-def terminal() -> Iterator[Path]:
-    """A device that is nobody's: a terminal made for the test."""
-    ours, theirs = os.openpty()
-    yield Path(os.ttyname(theirs))
-    os.close(ours)
-    os.close(theirs)
 
 
 @pytest.fixture

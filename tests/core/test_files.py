@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,15 +174,6 @@ def test_a_target_is_checked_before_the_work(tmp_path: Path, monkeypatch: pytest
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def terminal() -> Iterator[Path]:
-    """A device that is nobody's: a terminal made for the test."""
-    ours, theirs = os.openpty()
-    yield Path(os.ttyname(theirs))
-    os.close(ours)
-    os.close(theirs)
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path, terminal: Path) -> None:

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from seqcli.cli import console, help
+from seqcli.cli.waiting import wait_asleep
 from seqcli.core.config import Limits, parts, refusal
 from seqcli.errors import ConfigError
 
@@ -134,6 +135,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         with console.errors_mapped():
+            wait_asleep()
             command(*args, **kwargs)
 
     return run

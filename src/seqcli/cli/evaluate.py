@@ -180,7 +180,7 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
     for key in in_order(*found.values()):
         if key != "signature":
             name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
-            table.add_row(name, *(NAMES[key][1].format(f[key]) if key in f else "-" for f in found.values()))
+            table.add_row(name, *(console.figure(NAMES[key][1], f[key]) if key in f else "-" for f in found.values()))
     console.stdout.print(table)
     for signature in dict.fromkeys(f["signature"] for f in found.values() if "signature" in f):
         console.stdout.print(Text(signature, style="dim"))

@@ -30,7 +30,9 @@ Device = Annotated[
         autocompletion=one_of(*choices_of(FIELDS["device"])),
     ),
 ]
-Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor threads (0: all cores).")]
+Threads = Annotated[
+    int, typer.Option("--threads", min=0, max=1024, help="Processor threads (0: OMP_NUM_THREADS, or all cores).")
+]
 
 
 ALIASES = {"embedding_dim": ("--dim",)}

@@ -17,7 +17,6 @@ from rich.text import Text
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, figure, stderr
 from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
-from seqcli.core.runs import read_run
 
 HEADING = len("  model  ")  # of a line of the description
 CARET_C = 3  # columns that stay free: the terminal writes ^C there, and would begin a line with it
@@ -52,26 +51,14 @@ class Drawer:
 
     def __init__(self, runs_dir: str) -> None:
         self.runs_dir = runs_dir
-        self.run_dir, self.task, self.select = Path(runs_dir), "lm", "loss"
+        self.run_dir, self.task = Path(runs_dir), "lm"
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             self.run_dir, self.task = event.run_dir, str(event.settings["task"])
-            self.select = str(event.settings["select"] or "loss")
         draw = getattr(self, "on_" + type(event).__name__.lower(), None)
         if draw is not None:
             draw(event)
-
-    def best(self, event: Finished) -> str:
-        """The figure of the evaluation that the model was chosen by."""
-        if event.val_loss is None:
-            return "no validation"
-        if self.select == "loss":
-            return f"best val_loss {figure('{:.4f}', event.val_loss)} at step {event.best_step}"
-        points = [point for point in read_run(self.run_dir).points if point["step"] == event.best_step]
-        values = [point[self.select] for point in points if self.select in point]  # two of them with --average
-        value = " " + FIGURES[self.select].format(max(values)) if values else ""
-        return f"best {self.select}{value} at step {event.best_step}"
 
     @property
     def named(self) -> str:
@@ -128,7 +115,7 @@ class PlainDrawer(Drawer):
         stderr.print(Text(tested(event)))
 
     def on_finished(self, event: Finished) -> None:
-        stderr.print(Text("\n".join(summary(event, self.named, self.task, self.best(event)))))
+        stderr.print(Text("\n".join(summary(event, self.named, self.task))))
 
 
 class LiveDrawer(Drawer):
@@ -190,7 +177,7 @@ class LiveDrawer(Drawer):
 
     def on_finished(self, event: Finished) -> None:
         self.stop()
-        first, *rest = summary(event, self.named, self.task, self.best(event))
+        first, *rest = summary(event, self.named, self.task)
         stderr.print(Text(first, style="bold"), soft_wrap=False)
         for line in rest:
             stderr.print(Text(line))
@@ -297,11 +284,19 @@ def evaluated(event: Evaluated) -> str:
     return f"step {event.step}  val_loss {loss}{more}" + ("" if event.best else "  (no better)")
 
 
-def summary(event: Finished, named: str, task: str, best: str) -> list[str]:
+def best(event: Finished) -> str:
+    """The figure that the model was chosen by."""
+    if event.best is None:
+        return "no validation"
+    name, form = ("val_loss", "{:.4f}") if event.select == "loss" else (event.select, FIGURES[event.select])
+    return f"best {name} {figure(form, event.best)} at step {event.best_step}"
+
+
+def summary(event: Finished, named: str, task: str) -> list[str]:
     """How it ended and what to type next."""
     why = " (no better for long: patience)" if event.reason == "patience" else ""
     return [
-        f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best}.",
+        f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best(event)}.",
         f"  model   {event.run_dir / 'best.safetensors'}",
         f"  try it  seqcli {TRY[task]} --run {named}",
         f"  measure seqcli eval FILE --run {named}",

@@ -106,7 +106,7 @@ class Config:
     vocab_size: Annotated[int, Limits(ge=8)] | None = option("Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe, by the data for translate, all for embed")
 
     cell: Literal["rnn", "gru", "lstm"] = option("Model", "The recurrent cell.", "lstm", only=RECURRENT)
-    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and budget; 256 for translate and tag, 128 or 256 for classify", only=RECURRENT)
+    hidden: Positive | None = option("Model", "Hidden units in a layer.", auto="128 to 768, by data and speed; 256 for tag, 128 or 256 for translate and classify", only=RECURRENT)
     layers: Annotated[int, Limits(ge=1, le=100)] = option("Model", "Layers in the stack.", 1, only=RECURRENT)
     bidirectional: bool | None = option("Model", "A second pass from the end (never for lm).", auto="for translate's encoder, tag and classify", only=RECURRENT)
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding", only=RECURRENT)
@@ -138,7 +138,7 @@ class Config:
 
     epochs: Annotated[float, Limits(gt=0)] | None = option("Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears; for embed 5")
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
-    minutes: Annotated[float, Limits(gt=0)] | None = option("Budget", "Train for about so long; becomes a number of steps in the first seconds.", auto="3 when no budget is given")
+    minutes: Annotated[float, Limits(gt=0)] | None = option("Budget", "Train for about so long: steps are planned by the speed here.", auto="3 when no budget is given")
     select: Literal["loss", "bleu", "chrf", "exact", "accuracy", "f1"] | None = option("Budget", "The validation figure that the best model is chosen by: bleu, chrf, exact for translate; accuracy, f1 for tag and classify.", auto="accuracy for tag and classify, else the loss", only="translate tag classify")
     patience: Annotated[int, Limits(ge=0)] = option("Budget", "Stop after so many evaluations without a better one (0: never).", 0)
 
@@ -164,7 +164,7 @@ class Config:
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("Machine", "Arithmetic of the products; parameters stay fp32.", "auto")
-    threads: Annotated[int, Limits(ge=0, le=1024)] = option("Machine", "Processor threads (0: all cores; for embed one, beside one that reads ahead).", 0)
+    threads: Annotated[int, Limits(ge=0, le=1024)] = option("Machine", "Processor threads (0: OMP_NUM_THREADS, or all cores; for embed one, beside one that reads ahead).", 0)
     # fmt: on
 
     def __post_init__(self) -> None:

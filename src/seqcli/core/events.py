@@ -102,7 +102,9 @@ class Finished:
     epoch: float
     seconds: float
     best_step: int
-    val_loss: float | None
+    val_loss: float | None  # at that step
+    select: str  # the figure that the best model was chosen by: loss, accuracy, bleu, ...
+    best: float | None  # its value at that step; None without validation
     reason: str
 
 

@@ -288,12 +288,7 @@ def to_resume(
 
 def resolved(config: Config, say: Say = lambda text: None) -> Config:
     """What a training with this configuration would be: its data read, sizes and rates chosen by them."""
-    from seqcli.core.tasks import job_class, task_of
-
-    task = task_of(config)
-    check_task(config, task)
-    job: Job = job_class(task)(config, say)
-    return job.config
+    return _job(config, say).config
 
 
 def _job(config: Config, say: Say, metadata: Mapping[str, Any] | None = None) -> "Job":

@@ -42,7 +42,7 @@ def train(minutes: float, speed: Callable[[float], float], **options: Any) -> Tr
     planned: list[Planned] = []
     factors = []
     while at.total_steps is None or at.step < at.total_steps:
-        factors.append(schedule.factor("linear", at.step, 50, at.total_steps, at.done if at.planned_from else None))
+        factors.append(schedule.factor("linear", at.step, 50, at.total_steps, at.done))
         one = speed(at.seconds)
         at.step, at.seconds = at.step + 1, at.seconds + one
         planned += further.watch(at, one)

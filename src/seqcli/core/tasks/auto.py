@@ -57,7 +57,7 @@ def dropout(passes: float, table: tuple[tuple[float, float], ...], most: float) 
 
 
 # the hidden units of a language model, and the tokens that it must see to be better than the one before
-LM_SIZES = ((256, 0.0), (384, 6e5), (512, 3e6), (768, 1.5e7), (1024, 1e8))
+LM_SIZES = ((256, 0.0), (384, 6e5), (512, 3e6), (768, 1.5e7))
 
 
 def resolve(
@@ -94,7 +94,7 @@ def resolve(
 
     seen = Seen(c, tokens, c["batch_size"] * c["window"], lambda hidden: lm_speed(build(sized(hidden)), vocab_size))
     if c["hidden"] is None:
-        by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 1024
+        by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 768
         c["hidden"] = min(LM_SIZES[0][0], by_data)
         for hidden, least in LM_SIZES[1:]:
             if hidden > by_data or not seen.can_be(hidden, least):

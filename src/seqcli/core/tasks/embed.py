@@ -22,8 +22,8 @@ from seqcli.errors import ConfigError, DataError
 Say = Callable[[str], None]
 # by objective, and whether by full softmax
 RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
-# negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
 MIN_COUNT, FEW = 5, 50  # the count of --min-count by default; words that are few for a text
+# negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
 SHARED = {"skipgram": 32, "cbow": 16}
 
 

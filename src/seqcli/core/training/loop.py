@@ -79,7 +79,9 @@ class Loop:
             )
         seconds = self._clock() - self._zero  # with the last evaluation
         epoch = at.step / job.steps_per_epoch
-        yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, self.reason)
+        select = self.config.select or "loss"
+        best = at.best_rank if select == "loss" or at.best_rank is None else -at.best_rank
+        yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, select, best, self.reason)
 
     def _start(self, now: float) -> None:
         """Set the clocks of this sitting."""
@@ -141,8 +143,7 @@ class Loop:
     def _step(self) -> tuple[float, float]:
         """One update; returns its loss and gradient norm."""
         at, c = self.state.at, self.config
-        done = at.done if at.planned_from else None
-        factor = schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps, done)
+        factor = schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps, at.done)
         self._rate = (c.lr or 0.0) * at.peak * factor
         if self._updater is not None:
             (value, size, tokens), updated = self._updater.update(at.step, self._rate), True

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.config import Config
-from seqcli.core.layers import Dropout
 from seqcli.core.layers.dropout import hand_down
 from seqcli.core.training.device import autocast
 from seqcli.core.training.optimizer import make_optimizers
@@ -68,10 +67,7 @@ def steps_per_second(build: Callable[[], Network], loss: Callable[[Network], Ten
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(0.01)
-    for module in model.train().modules():
-        if isinstance(module, Dropout):
-            module.generator = torch.Generator(device)
-    hand_down(model, torch.Generator(device))
+    hand_down(model.train(), torch.Generator(device))
     dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
     optimizers = make_optimizers(model, config.optimizer or "adamw", 0.0, 0.0, dtype)
 
