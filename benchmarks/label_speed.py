@@ -22,7 +22,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 import seqcli
 from seqcli.core.layers import Embedding, Stack
 from seqcli.core.layers.characters import CharacterLSTM
-from seqcli.core.tasks import Classifier, Tagger
+from seqcli.core.tasks.classify.trained import Classifier
+from seqcli.core.tasks.tag.trained import Tagger
 
 BATCH = 32
 
@@ -122,7 +123,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "task": model.config.task,
+                "task": model.plan.task,
                 **{f"{name}_sentences_per_s": round(value) for name, value in speed.items()},
                 "ratio": round(speed["ours"] / speed["plain"], 2),
                 "same": round(sum(same) / len(same), 4),

@@ -14,7 +14,7 @@ import time
 
 from seqcli.core import runs
 from seqcli.core.metrics.translation import bleu, exact
-from seqcli.core.tasks import Translator
+from seqcli.core.tasks.translate.trained import Translator
 
 ROUNDING = 0.02  # of scores in bf16, where products of other shapes are rounded in other places
 

@@ -23,8 +23,8 @@ import torch
 
 import seqcli
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.events import Logged
+from seqcli.core.tasks.registry import build
 
 
 def ours(text: Path, pairs: str, objective: str, seed: int, threads: int, words: int) -> dict[str, float]:

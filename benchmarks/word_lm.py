@@ -18,9 +18,10 @@ from torch import nn
 
 import seqcli
 from seqcli.core import runs
-from seqcli.core.config import build
-from seqcli.core.data import StreamBatches, find_texts, open_tokens
+from seqcli.core.data import find_texts, open_tokens
 from seqcli.core.events import Finished
+from seqcli.core.tasks.lm.batches import StreamBatches
+from seqcli.core.tasks.registry import build
 
 
 class Plain(nn.Module):

@@ -11,8 +11,8 @@ import sys
 import torch
 
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.tasks import job_class
+from seqcli.core.tasks.registry import build
 
 
 def train(order: dict[str, object]) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from seqcli.cli.app import COMMANDS
 from seqcli.cli.options import FIRST
-from seqcli.core.config import FIELDS, option_name, tasks_of
+from seqcli.core.config import option_name
+from seqcli.core.tasks.registry import all_options
 
 Run = Callable[..., Any]
 HEAVY = ("torch", "numpy", "tokenizers", "safetensors", "pydantic", "yaml", "rich.markdown", "typer.rich_utils")
@@ -44,7 +45,7 @@ def completed(words: str, shell: str = "bash") -> tuple[list[str], set[str]]:
 
 def test_the_list_of_commands_says_the_first_line_of_each() -> None:
     for entry in COMMANDS.values():
-        function = getattr(import_module(f"seqcli.cli.{entry.module}"), entry.function)
+        function = getattr(import_module(f"seqcli.cli.commands.{entry.module}"), entry.function)
         assert inspect.cleandoc(function.__doc__).split("\n")[0] == entry.help
 
 
@@ -53,8 +54,8 @@ def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     out, modules = imported(*args)
     assert out.startswith("Usage: seqcli ")
     assert not modules & set(HEAVY)
-    of_commands = {f"seqcli.cli.{entry.module}" for entry in COMMANDS.values()}
-    called = {f"seqcli.cli.{args[0]}"} if len(args) == 2 else set()
+    of_commands = {f"seqcli.cli.commands.{entry.module}" for entry in COMMANDS.values()}
+    called = {f"seqcli.cli.commands.{args[0]}"} if len(args) == 2 else set()
     assert modules & of_commands == called
 
 
@@ -88,7 +89,7 @@ def offered(page: str) -> set[str]:
 
 def test_train_shows_what_is_used_first_and_everything_when_asked(seqcli: Run) -> None:
     short, all_ = seqcli("train", "--help").out, seqcli("train", "--help-all").out
-    every = {option_name(name) for name in FIELDS if name != "files"}
+    every = {option_name(name) for name in all_options() if name != "files"}
     assert offered(short) == {*map(option_name, FIRST), "--help"}
     assert every < offered(all_)
     assert len(short.split("\n")) < 64
@@ -99,8 +100,8 @@ def test_train_shows_what_is_used_first_and_everything_when_asked(seqcli: Run) -
 @pytest.mark.parametrize("args", [("--task", "tag"), ("words.conllu",)])
 def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -> None:
     shown = offered(seqcli("train", "--help-all", *args).out)
-    for name, field in FIELDS.items():
-        assert name == "files" or (option_name(name) in shown) == ("tag" in tasks_of(field))
+    for name, known in all_options().items():
+        assert name == "files" or (option_name(name) in shown) == ("tag" in known.tasks)
 
 
 @pytest.mark.parametrize(

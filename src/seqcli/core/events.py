@@ -1,8 +1,10 @@
 """What happens during a training, as values. The loop yields them; only cli/ draws them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from seqcli.core.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -10,13 +12,13 @@ class Started:
     """Training begins (or goes on, when `step` > 0)."""
 
     run_dir: Path
+    plan: TrainingOptions  # with everything decided
     parameters: int
     train_tokens: int
     valid_tokens: int
     vocab_size: int
     step: int
     total_steps: int | None  # None: a budget of minutes, not yet turned into steps
-    settings: dict[str, object] = field(default_factory=dict)  # what `auto` became
 
 
 @dataclass(frozen=True)

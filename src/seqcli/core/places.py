@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seqcli.core.config import Config
 from seqcli.core.files import Lock
+from seqcli.core.options import TrainingOptions
 from seqcli.errors import CheckpointError, ConfigError, TrainingError
 
 CONFIG = "config.yaml"
@@ -30,7 +30,7 @@ def check_place(run: str | None, runs_dir: Path) -> None:
 
 
 @contextmanager
-def new_place(config: Config, run: str | None, runs_dir: Path) -> Iterator[tuple[Path, Lock]]:
+def new_place(options: TrainingOptions, run: str | None, runs_dir: Path) -> Iterator[tuple[Path, Lock]]:
     """A new directory for a run, and its lock. Where nothing comes of the run, the directory is removed again.
 
     Making the directory is what takes the name, so no two processes can have the same one. Raises ConfigError.
@@ -38,7 +38,7 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Iterator[tuple
     made = [path for path in (runs_dir, *runs_dir.parents) if not path.exists()]
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        place = _made(runs_dir / run) if run is not None else _first_free(runs_dir, _name_for(config))
+        place = _made(runs_dir / run) if run is not None else _first_free(runs_dir, _name_for(options))
     except OSError as error:
         raise not_made(runs_dir / (run or ""), error) from None
     try:
@@ -70,12 +70,11 @@ def _first_free(runs_dir: Path, name: str) -> Path:
     return place
 
 
-def _name_for(config: Config) -> str:
+def _name_for(options: TrainingOptions) -> str:
     """A name for a run, from what it is trained on and by."""
-    named = config.files[0] if config.files else config.source or "text"
+    named = options.inputs[0] if options.inputs else "text"
     stem = os.fsencode(Path(os.path.realpath(named)).stem)[:150].decode("utf-8", "ignore")
-    kind = config.objective if config.task == "embed" else config.cell
-    return re.sub(r"[^\w.-]+", "-", f"{stem}-{kind}").strip("-.") or "run"
+    return re.sub(r"[^\w.-]+", "-", f"{stem}-{options.kind}").strip("-.") or "run"
 
 
 @contextmanager

@@ -16,14 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqcli.core.cells.base import Cell, apply, product_dtype
+from seqcli.core.cells.base import apply, product_dtype
+from seqcli.core.cells.fused import FusedCell
 
 
 class GRUState(NamedTuple):
     h: Tensor  # (B, H)
 
 
-class GRUCell(Cell):
+class GRUCell(FusedCell):
     """h' = (1 - z) * n + z * h, with gates r, z and candidate n."""
 
     gates = 3

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqcli.core.cells.base import Cell, apply, last_real, product_dtype
+from seqcli.core.cells.base import apply, last_real, product_dtype
+from seqcli.core.cells.fused import FusedCell
 
 SHUT = 1e4  # a gate's affine value so large that its sigmoid is exactly 0 or 1 in every float type
 
@@ -28,7 +29,7 @@ class LSTMState(NamedTuple):
     c: Tensor  # (B, H)
 
 
-class LSTMCell(Cell):
+class LSTMCell(FusedCell):
     """c' = f * c + i * g and h' = o * tanh(c'), with gates i, f, o and candidate g."""
 
     gates = 4

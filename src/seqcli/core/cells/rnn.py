@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqcli.core.cells.base import Cell, apply, product_dtype
+from seqcli.core.cells.base import apply, product_dtype
+from seqcli.core.cells.fused import FusedCell
 
 
 class RNNState(NamedTuple):
     h: Tensor  # (B, H)
 
 
-class RNNCell(Cell):
+class RNNCell(FusedCell):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
 
     gates = 1

@@ -1,6 +1,7 @@
 """Text files as blocks of text: found, checked, decoded, in constant memory."""
 
 import codecs
+import itertools
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -158,3 +159,10 @@ def tell_skipped(say: Callable[[str], None], skipped: int, names: object) -> Non
     """Say how many bad lines of these files were passed over, if any were."""
     if skipped:
         say(f"{skipped} bad line{'s' * (skipped > 1)} of {names} passed over.")
+
+
+def blocks(lines: Iterable[str], separator: str) -> Iterator[str]:
+    """Lines as blocks of text, to train a tokenizer on."""
+    rest = iter(lines)
+    while part := list(itertools.islice(rest, 10_000)):
+        yield separator.join(part)

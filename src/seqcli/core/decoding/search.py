@@ -41,7 +41,7 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class SearchOptions:
+class Search:
     """What is searched for. `bos` begins every hypothesis, `eos` ends it, `forbidden` never stands in it.
 
     Raises ConfigError for penalties that are negative or not finite: a negative one would be a reward.
@@ -84,7 +84,7 @@ class Hypothesis:
 
 
 def sample(
-    scorer: Scorer, state: Any, limit: Tensor, options: SearchOptions, filters: Filters, seeds: Sequence[int]
+    scorer: Scorer, state: Any, limit: Tensor, options: Search, filters: Filters, seeds: Sequence[int]
 ) -> list[list[Hypothesis]]:
     """`n_best` sequences a sentence, drawn by `filters`, best first; temperature 0 is greedy and gives one.
 
@@ -166,7 +166,7 @@ class _Kept(NamedTuple):
 
 
 @torch.no_grad()
-def beam_search(scorer: Scorer, state: Any, limit: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
+def beam_search(scorer: Scorer, state: Any, limit: Tensor, options: Search) -> list[list[Hypothesis]]:
     """The `n_best` hypotheses of each sentence that a beam of width K finds, best first.
 
     limit (B,) is the number of tokens to write at most, <eos> not counted. At every step each hypothesis is ended once,
@@ -257,14 +257,14 @@ def _with_greedy(best: Continuations, choice: Continuations, greedy: Tensor, eos
 # --- what both stand on ---------------------------------------------------------------------------------------------
 
 
-def _score(log_p: Tensor, t: int, scorer: Scorer, state: Any, o: SearchOptions) -> Tensor:
+def _score(log_p: Tensor, t: int, scorer: Scorer, state: Any, o: Search) -> Tensor:
     """What hypotheses (B, K) with this log p that end with the token number t are ranked by."""
     score: Tensor = log_p / o.norm(t + 1.0)
     covered = scorer.coverage(state) if o.coverage_penalty else None
     return score if covered is None else score + o.coverage_penalty * covered.clamp(1e-9, 1.0).log().nansum(2)
 
 
-def _probabilities(scores: Tensor, past: Tensor, t: int, last: Tensor, o: SearchOptions) -> Tensor:
+def _probabilities(scores: Tensor, past: Tensor, t: int, last: Tensor, o: Search) -> Tensor:
     """The model's p (B, K, V) of the token number t, with 0 for what must not come.
 
     past (B, K, t + 1) is what was written, <bos> first. Where the limit is reached, last (B, 1), <eos> may always come,

@@ -3,6 +3,7 @@
 The mask is drawn once a row and unit and kept over time: what recurrent networks want, and T times cheaper to draw.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,3 +33,12 @@ def hand_down(network: nn.Module, generator: torch.Generator) -> None:
     for module in network.modules():
         if isinstance(module, Dropout):
             module.generator = generator
+
+
+def word_dropout(ids: Tensor, rate: float, unknown: int, seed: tuple[int, int]) -> Tensor:
+    """Ids of which some, by chance, have become `unknown`, so that a network learns what to do with words that it has
+    never seen (Iyyer 2015). The draws depend on `seed` alone: that of the training, and the number of the batch."""
+    if not rate:
+        return ids
+    drawn = np.random.default_rng((*seed, *b"word dropout")).random(tuple(ids.shape))
+    return ids.masked_fill(torch.from_numpy(drawn < rate).to(ids.device), unknown)

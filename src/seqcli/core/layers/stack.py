@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqcli.core.cells import Cell, State, cell_class
-from seqcli.core.cells.base import apply
+from seqcli.core.cells import cell_class
+from seqcli.core.cells.base import Cell, State, apply
 from seqcli.core.layers.dropout import Dropout
 
 
@@ -43,12 +43,12 @@ class Stack(nn.Module):
 
     @property
     def input_weights(self) -> list[Tensor]:
-        """W_ih of the first layer, one a direction: what reads the input."""
-        return [cell.weight_ih_l0 for cell in self.cells[: self.directions]]
+        """What reads the input, in the first layer: W_ih of each direction."""
+        return [weight for cell in self.cells[: self.directions] for weight in cell.input_weights()]
 
     def initial_state(self, batch: int) -> list[State]:
         """Zero states for `batch` rows: one a cell, layer by layer, forward before backward (torch's order)."""
-        return [cell.initial_state(cell.weight_hh_l0, batch) for cell in self.cells]
+        return [cell.initial_state(batch) for cell in self.cells]
 
     def forward(
         self, x: Tensor, state: Sequence[State] | None = None, mask: Tensor | None = None
@@ -79,14 +79,14 @@ class Stack(nn.Module):
     def step(self, x: Tensor, state: Sequence[State], which: Tensor | None = None) -> tuple[Tensor, list[State]]:
         """One step of a stack of one direction: x (B, I), one state a layer -> output (B, H), states.
 
-        With `which` (B,), x has each input once (see Cell.step). Dropout between layers is drawn anew at every step
-        here, where the steps are not known beforehand.
+        With `which` (B,), x has each input once (see Cell.step_shared). Dropout between layers is drawn anew at every
+        step here, where the steps are not known beforehand.
         """
         after: list[State] = []
         for layer, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
             if layer:
                 x = self.dropout(x[:, None])[:, 0]
-            x, new = cell.step(x, before, None if layer else which)
+            x, new = cell.step(x, before) if layer or which is None else cell.step_shared(x, which, before)
             after.append(new)
         return x, after
 

@@ -4,7 +4,7 @@ import math
 
 from seqcli.core.events import Planned
 from seqcli.core.training.job import Job
-from seqcli.core.training.state import Progress
+from seqcli.core.training.state import Position
 
 SLOW_STEPS = 3  # the first steps of a process are slower than those that follow
 OFF = 0.2  # a plan is made anew when what is left would take so much more, or less, than the time that is left
@@ -19,16 +19,16 @@ class Budget:
     """
 
     def __init__(self, job: Job) -> None:
-        self.job, self.config = job, job.config
-        self._allowed = (self.config.minutes or 0) * 60
+        self.job, self.plan = job, job.plan
+        self._allowed = (self.plan.minutes or 0) * 60
         self._block = 0, 0.0  # steps, and the seconds that they took, since the last look at the speed
         self._off = 0  # the blocks in a row after which the plan was off, with the sign of the difference
         self._seen = 0  # steps in this sitting
         self._since = 0, 0.0, 0.0  # steps, seconds in steps, all seconds: of this sitting, when the plan was made
 
-    def begin(self, at: Progress) -> None:
+    def begin(self, at: Position) -> None:
         """Count from here, unless this budget has begun already: one given anew is a further one."""
-        c = self.config
+        c = self.plan
         given = [c.steps, c.epochs, c.minutes]
         if at.budget != given:
             at.budget, at.budget_from = given, at.seconds
@@ -38,7 +38,7 @@ class Budget:
 
     def limit(self) -> int | None:
         """The steps and epochs in steps; the smaller one. None when there are none."""
-        c, limits = self.config, []
+        c, limits = self.plan, []
         if c.steps:
             limits.append(c.steps)
         if c.epochs:
@@ -47,7 +47,7 @@ class Budget:
 
     # --- minutes ----------------------------------------------------------------------------------------------
 
-    def watch(self, at: Progress, seconds: float) -> list[Planned]:
+    def watch(self, at: Position, seconds: float) -> list[Planned]:
         """Hear that a step has taken so many seconds; plan when it is time to, or when the plan no longer holds."""
         if not self._allowed:
             return []
@@ -68,7 +68,7 @@ class Budget:
         self._block = 0, 0.0
         return self._again(at, passed / steps)
 
-    def _first(self, at: Progress) -> list[Planned]:
+    def _first(self, at: Position) -> list[Planned]:
         """The first plan, once enough steps have been timed, or the limit is too near to wait for that."""
         (steps, passed), bound = self._block, self.limit()
         near = bound is not None and at.step >= max(1, bound // 10)
@@ -79,7 +79,7 @@ class Budget:
         one = passed / steps
         return [] if early and not near else self._plan(at, one, self._fitting(at, one))
 
-    def _again(self, at: Progress, one: float) -> list[Planned]:
+    def _again(self, at: Position, one: float) -> list[Planned]:
         """A new plan, when a step has taken `one` second and the plan was off for the second time in a row."""
         assert at.total_steps is not None
         left, need = self._left(at, one), (at.total_steps - at.step) * (one + self._overhead(at, one))
@@ -93,13 +93,13 @@ class Budget:
         changed = abs(self._off) > 1 and abs(total - at.total_steps) > 0.05 * (total - at.step)
         return self._plan(at, one, total) if changed else []
 
-    def _fitting(self, at: Progress, one: float) -> int:
+    def _fitting(self, at: Position, one: float) -> int:
         """The total that fits into the time when a step takes `one` second, at most the limit."""
         more = int(self._left(at, one) / (one + self._overhead(at, one)))
         total = at.step + max(0, more)
         return max(at.step, min(total, self.limit() or total))
 
-    def _left(self, at: Progress, one: float) -> float:
+    def _left(self, at: Position, one: float) -> float:
         """Seconds left for steps: the last evaluation comes after them."""
         return self._allowed - (at.seconds - at.budget_from) - self._evaluation(one)
 
@@ -108,7 +108,7 @@ class Budget:
         tokens = self.job.train_tokens / self.job.steps_per_epoch  # in a step
         return 0.35 * one * self.job.valid_tokens / tokens
 
-    def _overhead(self, at: Progress, one: float) -> float:
+    def _overhead(self, at: Position, one: float) -> float:
         """Seconds beside each step, for evaluations, samples and checkpoints: as measured, or at first as supposed."""
         begun, stepping, since = self._since
         steps = at.step - begun
@@ -117,7 +117,7 @@ class Budget:
         every = self.every("eval_every", at.step + max(1, int(self._left(at, one) / one)))
         return 0.03 * one + self._evaluation(one) / every
 
-    def _plan(self, at: Progress, one: float, total: int) -> list[Planned]:
+    def _plan(self, at: Position, one: float, total: int) -> list[Planned]:
         before = at.total_steps
         if before is not None:
             at.planned_from, at.planned_done = at.step, at.done
@@ -127,14 +127,14 @@ class Budget:
 
     # --- reports ----------------------------------------------------------------------------------------------
 
-    def due(self, name: str, at: Progress) -> bool:
+    def due(self, name: str, at: Position) -> bool:
         """Whether a log point, an evaluation or a sample comes after this step."""
         every = self.every(name, at.total_steps)
         return every > 0 and at.step % every == 0
 
     def every(self, name: str, total: int | None) -> int:
         """Steps between log points, evaluations, samples: as set, or by the length of the run."""
-        chosen = getattr(self.config, name)
+        chosen = getattr(self.plan, name)
         if chosen is not None:
             return int(chosen)
         if name == "log_every":

@@ -1,10 +1,8 @@
 """Device, precision and threads: what `auto` becomes here."""
 
 import contextlib
-import ctypes
 import os
 from contextlib import AbstractContextManager
-from functools import cache
 
 import torch
 
@@ -66,28 +64,19 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def set_threads(count: int) -> int:
-    """Use so many threads; returns the number. Memory is kept for them.
+    """Let torch use so many threads; returns the number. How many they are decides the last bits of a training.
 
     0 is the number in OMP_NUM_THREADS if that is set, else every core that this process may use.
     """
-    # oneDNN keeps a kernel for every shape it meets, 1,024 of them: gigabytes, where batches have many shapes
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if count == 0 and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
         count = int(os.environ["OMP_NUM_THREADS"])
     if count == 0:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(count)
-    keep_freed_memory()
     return count
 
 
-@cache
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next step, which needs as much again. By default it gives large blocks back
-    to the system, and gets them anew page by page: a twentieth to a fifth of a step. Nothing happens elsewhere.
-    """
-    trim_threshold, mmap_max = -1, -4  # of malloc.h
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_max, 0)  # no block is a mapping of its own, which is given back at once
-        libc.mallopt(trim_threshold, 1 << 30)
+def use_threads(count: int) -> None:
+    """Let torch use so many threads; with 0 their number stays what it is."""
+    if count:
+        torch.set_num_threads(count)

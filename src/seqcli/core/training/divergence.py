@@ -1,13 +1,13 @@
 """When a training has gone wrong: a loss that rises far above where it began, or above that of guessing."""
 
-from seqcli.core.training.state import Progress
+from seqcli.core.training.state import Position
 
 BEGINNING = 10  # steps whose mean loss is what a training began with
 ENOUGH = 30  # steps before which a loss may be high: rates rise, and few steps are chance
 SPAN = 10  # steps that the loss of now is a running mean of
 
 
-def follow(at: Progress, loss: float) -> None:
+def follow(at: Position, loss: float) -> None:
     """Take account of the loss of the step that has just been made, number `at.step`."""
     if at.step <= BEGINNING:
         at.first_loss += (loss - at.first_loss) / at.step
@@ -16,7 +16,7 @@ def follow(at: Progress, loss: float) -> None:
         at.recent_loss += (loss - at.recent_loss) / SPAN
 
 
-def diverged(at: Progress, guessing: float | None, *, last: bool) -> str | None:
+def diverged(at: Position, guessing: float | None, *, last: bool) -> str | None:
     """What is wrong with the loss, in words; None when nothing is.
 
     `guessing` is the loss of a model that finds everything equally likely, where there is such a figure. There is room

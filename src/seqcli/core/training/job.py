@@ -5,20 +5,21 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from seqcli.core.config import Config
+from seqcli.core.training.plan import Plan, RecurrentPlan
 
 Carry = list[Tensor]  # what one step hands to the next: a recurrent state, flattened
 
 
 class Job(Protocol):
-    """What is learnt: a GradientJob or an UpdateJob. `config` is resolved: device, precision, rates and
-    sizes are no longer auto."""
+    """What is learnt: a GradientJob or an UpdateJob."""
 
-    config: Config
+    @property
+    def plan(self) -> Plan:
+        """What was asked for, with everything decided."""
 
     @property
     def model(self) -> nn.Module:
-        """What is trained."""
+        """What is trained. It is made when it is first asked for."""
 
     device: torch.device
     steps_per_epoch: int
@@ -40,6 +41,10 @@ class Job(Protocol):
 @runtime_checkable
 class GradientJob(Job, Protocol):
     """A loss, which the loop differentiates and hands to an optimizer."""
+
+    @property
+    def plan(self) -> RecurrentPlan:
+        """What was asked for, with everything decided."""
 
     def loss(self, number: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
         """Mean loss of batch `number`, its number of real targets, and what to carry to the next one.

@@ -17,8 +17,9 @@ from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
 from seqcli.core.training.divergence import diverged, follow
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
+from seqcli.core.training.plan import RecurrentPlan
 from seqcli.core.training.points import add_point, forget_points_after
-from seqcli.core.training.state import State
+from seqcli.core.training.state import TrainingState
 from seqcli.errors import ConfigError, TrainingError
 
 SAVE_SECONDS = 30.0  # between checkpoints, when nothing else is asked for
@@ -28,40 +29,43 @@ class Loop:
     """One sitting of a training; iterate over it. Closing the iterator saves a checkpoint first."""
 
     def __init__(
-        self, job: Job, run_dir: Path, clock: Callable[[], float] = time.perf_counter, *, content: str = ""
+        self,
+        job: GradientJob | UpdateJob,
+        run_dir: Path,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        content: str = "",
     ) -> None:
-        self.job, self.run_dir, self.config, self._clock = job, run_dir, job.config, clock
+        self.job, self.run_dir, self.plan, self._clock = job, run_dir, job.plan, clock
         _check_validation(job)
-        self.model, self.state, self.budget = job.model, State(job, content), Budget(job)
-        self._updater = job if isinstance(job, UpdateJob) else None
-        self._learner = job if isinstance(job, GradientJob) else None
-        self.budget.begin(self.state.at)
+        self.model, self.state, self.budget = job.model, TrainingState(job, content), Budget(job)
+        self.budget.begin(self.state.position)
         self._notices: list[str] = []
-        self.best_few = BestFew(run_dir, self.config.average) if self.config.average > 1 else None
+        self.best_few = BestFew(run_dir, self.plan.average) if self.plan.average > 1 else None
 
     def load(self, model: Stored, state: Stored, complaints: list[str]) -> None:
         """Continue from what `newest_checkpoint` found. Raises CheckpointError when it is of another text."""
         self._notices = complaints + self.state.load(model, state)
-        total = self.state.at.total_steps
-        self.budget.begin(self.state.at)
-        if self.state.at.total_steps != total:
+        total = self.state.position.total_steps
+        self.budget.begin(self.state.position)
+        if self.state.position.total_steps != total:
             self.state.carry = []
-        checkpoint.forget_after(self.run_dir, self.state.at.step)
-        forget_points_after(self.run_dir, self.state.at.step)
+        checkpoint.forget_after(self.run_dir, self.state.position.step)
+        forget_points_after(self.run_dir, self.state.position.step)
         if self.best_few:
-            self.best_few.forget_after(self.state.at.step)
+            self.best_few.forget_after(self.state.position.step)
 
     def __iter__(self) -> Generator[Event, None, None]:
-        job, at = self.job, self.state.at
+        job, at = self.job, self.state.position
         yield Started(
             self.run_dir,
+            job.plan,
             sum(p.numel() for p in self.model.parameters()),
             job.train_tokens,
             job.valid_tokens,
             job.vocab_size,
             at.step,
             at.total_steps,
-            job.config.as_dict(),
         )
         yield from (Notice(text) for text in self._notices)
         self.model.train()
@@ -74,28 +78,28 @@ class Loop:
             raise
         if job.valid_tokens and at.best_rank is None:
             raise TrainingError(
-                f"The validation {self.config.select or 'loss'} was never a finite number, so there is no model to "
+                f"The validation {self.plan.chosen_by} was never a finite number, so there is no model to "
                 f"keep. Lower --lr or --clip, or look into the validation data. {self._last_good()}"
             )
         seconds = self._clock() - self._zero  # with the last evaluation
         epoch = at.step / job.steps_per_epoch
-        select = self.config.select or "loss"
+        select = self.plan.chosen_by
         best = at.best_rank if select == "loss" or at.best_rank is None else -at.best_rank
         yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, select, best, self.reason)
 
     def _start(self, now: float) -> None:
         """Set the clocks of this sitting."""
-        at = self.state.at
+        at = self.state.position
         self._zero = now - at.seconds
         self._saved_at = self._logged_at = self._stepping_from = now
         self._earlier = at.tokens, at.steps  # since the last log point, but in an earlier sitting
         done = at.total_steps is not None and at.step >= at.total_steps
-        patient = not self.config.patience or at.worse < self.config.patience
+        patient = not self.plan.patience or at.evals_since_best < self.plan.patience
         self.reason: str | None = "budget" if done else None if patient else "patience"
 
     def _advance(self) -> list[Event]:
         """One step and all that is due after it."""
-        at, c = self.state.at, self.config
+        at, c = self.state.position, self.plan
         loss, norm = self._step()
         now = self._clock()
         at.seconds = now - self._zero
@@ -125,7 +129,7 @@ class Loop:
             self._logged_at = now
         if self.budget.due("eval_every", at) or last:
             events += self._evaluate()
-            if c.patience and at.worse >= c.patience:
+            if c.patience and at.evals_since_best >= c.patience:
                 self.reason = "patience"
             if self.reason:
                 events += self._evaluate_mean()
@@ -142,14 +146,13 @@ class Loop:
 
     def _step(self) -> tuple[float, float]:
         """One update; returns its loss and gradient norm."""
-        at, c = self.state.at, self.config
-        factor = schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps, at.done)
-        self._rate = (c.lr or 0.0) * at.peak * factor
-        if self._updater is not None:
-            (value, size, tokens), updated = self._updater.update(at.step, self._rate), True
+        at, c = self.state.position, self.plan
+        factor = schedule.factor(c.schedule, at.step, c.warmup, at.total_steps, at.done)
+        self._rate = c.lr * at.peak * factor
+        if isinstance(self.job, GradientJob):
+            value, size, tokens, updated = self._descend(self.job, self._rate)
         else:
-            assert self._learner is not None
-            value, size, tokens, updated = self._descend(self._learner, self._rate)
+            (value, size, tokens), updated = self.job.update(at.step, self._rate), True
         at.step += 1
         at.loss_sum += value * tokens
         at.norm_sum += size
@@ -164,7 +167,7 @@ class Loop:
 
         Where fp16 gradients overflow there is none: the scaler alone learns from it.
         """
-        s, at, c = self.state, self.state.at, self.config
+        s, at, c = self.state, self.state.position, job.plan
         for optimizer in s.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -180,7 +183,7 @@ class Loop:
             for optimizer in s.optimizers:
                 s.scaler.step(optimizer)
             if s.averaged:
-                s.averaged.update(self._decay(), at.step)
+                s.averaged.update(self._decay(c), at.step)
         s.scaler.update()
         return loss.item(), 0.0 if overflowed else norm.item(), tokens, not overflowed
 
@@ -190,18 +193,18 @@ class Loop:
         So the first pass may be a part, not the last one: a model of a stream should have read its end last, for that
         is where validation, and use, go on (tiny Shakespeare, 1,293 steps of 784 a pass: 1.461 instead of 1.487).
         """
-        at = self.state.at
+        at = self.state.position
         return at.step + (-at.total_steps % self.job.steps_per_epoch if at.total_steps else 0)
 
-    def _decay(self) -> float:
-        if self.config.average_decay is not None:
-            return self.config.average_decay
-        total = self.state.at.total_steps
+    def _decay(self, plan: RecurrentPlan) -> float:
+        if plan.average_decay is not None:
+            return plan.average_decay
+        total = self.state.position.total_steps
         span = 0.03 * total if total else 30
         return 1 - 1 / max(3.0, span)
 
     def _log(self, seconds: float) -> Logged:
-        at = self.state.at
+        at = self.state.position
         tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # done in these seconds
         left = (at.total_steps - at.step) * seconds / steps if at.total_steps is not None else None
         event = Logged(
@@ -232,23 +235,23 @@ class Loop:
 
     def _evaluate(self, averaged: dict[str, Tensor] | None = None) -> list[Event]:
         """Validate the weights in use, or these averaged ones; keep them when they are the best."""
-        at = self.state.at
+        at = self.state.position
         epoch = at.step / self.job.steps_per_epoch
         weights = averaged or self.state.weights
-        with self._in_use(weights), autocast(self.config.precision, self.job.device):
+        with self._in_use(weights), autocast(self.plan.precision, self.job.device):
             figures = self.job.evaluate()
         if figures is None:
             return []
         loss = figures["loss"]
-        select = self.config.select or "loss"
+        select = self.plan.chosen_by
         rank = loss if select == "loss" else -figures[select]
         best = at.is_beaten_by(rank, loss)
         if best:
             at.best_step, at.best_rank, at.best_loss = at.step, rank, loss if math.isfinite(loss) else None
             self.state.save_best(self.run_dir, figures, weights)
         if not averaged:  # the mean at the end is no further evaluation to be patient for
-            at.worse = 0 if best else at.worse + 1
-            if not best and self.config.schedule == "plateau":
+            at.evals_since_best = 0 if best else at.evals_since_best + 1
+            if not best and self.plan.schedule == "plateau":
                 at.peak *= 0.5
             if self.best_few:
                 self.best_few.add(at.step, (rank, loss), weights)
@@ -266,8 +269,8 @@ class Loop:
 
     def _preview(self) -> list[Event]:
         with self._in_use(self.state.weights):
-            text = self.job.preview(self.state.at.step)
-        return [] if text is None else [Previewed(self.state.at.step, text)]
+            text = self.job.preview(self.state.position.step)
+        return [] if text is None else [Previewed(self.state.position.step, text)]
 
     @contextmanager
     def _in_use(self, weights: dict[str, Tensor]) -> Iterator[None]:
@@ -285,12 +288,12 @@ class Loop:
 
 
 def _check_validation(job: Job) -> None:
-    c = job.config
+    c = job.plan
     waiting = {
         "--average": c.average > 1,
         "--patience": c.patience,
         "--schedule plateau": c.schedule == "plateau",
-        "--select": c.select not in (None, "loss"),
+        "--select": c.chosen_by != "loss",
     }
     for option, on in waiting.items():
         if on and not job.valid_tokens:

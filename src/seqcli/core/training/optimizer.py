@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqcli.core.cells import Cell
+from seqcli.core.cells.base import Cell
 from seqcli.core.layers import Embedding, Network
 
 Named = tuple[str, nn.Parameter]
@@ -16,7 +16,6 @@ KEPT = {  # by torch's optimizers, set up as below, for a parameter
     "rmsprop": ("step", "square_avg"),
     "adagrad": ("step", "sum"),
 }
-PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}
 
 
 class Muon(torch.optim.Optimizer):
@@ -87,7 +86,7 @@ class Muon(torch.optim.Optimizer):
 def divide(model: nn.Module, name: str) -> tuple[list[Named], list[Named]]:
     """The parameters that Muon takes, and the others."""
     cells = [cell for cell in model.modules() if isinstance(cell, Cell)] if name == "muon" else []
-    hidden = {id(p) for cell in cells for p in (cell.weight_ih_l0, cell.weight_hh_l0)}
+    hidden = {id(p) for cell in cells for p in cell.parameters() if p.ndim == 2}
     if isinstance(model, Network):
         hidden -= {id(p) for p in model.input_tables()}
     named = list(model.named_parameters())

@@ -3,18 +3,15 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:  # torch is imported when something is measured
+    from torch import Tensor, nn
 
-from seqcli.core.config import Config
-from seqcli.core.layers.dropout import hand_down
-from seqcli.core.training.device import autocast
-from seqcli.core.training.optimizer import make_optimizers
+    from seqcli.core.training.plan import RecurrentPlan
 
 SECONDS = 0.2  # of measuring
-Network = TypeVar("Network", bound=nn.Module)
+Network = TypeVar("Network", bound="nn.Module")
 
 
 class Seen:
@@ -49,13 +46,19 @@ class Seen:
         return self.by(hidden) >= least
 
 
-def steps_per_second(build: Callable[[], Network], loss: Callable[[Network], Tensor], config: Config) -> float:
+def steps_per_second(build: Callable[[], Network], loss: "Callable[[Network], Tensor]", plan: "RecurrentPlan") -> float:
     """Training steps a second of the network that `build` makes: the `loss` of a batch, its gradients, an update.
 
     The network is a throw-away of the right shape: it is built without its start, which takes longer than a step, and
-    small even numbers stand in for its weights. `config` is resolved but for what this is measured for.
+    small even numbers stand in for its weights. In the `plan` only what this is measured for is not final.
     """
-    device = torch.device(config.device)
+    import torch
+
+    from seqcli.core.layers.dropout import hand_down
+    from seqcli.core.training.device import autocast
+    from seqcli.core.training.optimizer import make_optimizers
+
+    device = torch.device(plan.device)
     with torch.device("meta"):
         model = build()
     try:
@@ -68,11 +71,11 @@ def steps_per_second(build: Callable[[], Network], loss: Callable[[Network], Ten
         for parameter in model.parameters():
             parameter.fill_(0.01)
     hand_down(model.train(), torch.Generator(device))
-    dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
-    optimizers = make_optimizers(model, config.optimizer or "adamw", 0.0, 0.0, dtype)
+    dtype = torch.bfloat16 if plan.precision != "fp32" else torch.float32
+    optimizers = make_optimizers(model, plan.optimizer, 0.0, 0.0, dtype)
 
     def step() -> None:
-        with autocast(config.precision, device):
+        with autocast(plan.precision, device):
             value = loss(model)
         model.zero_grad(set_to_none=True)
         value.backward()

@@ -10,14 +10,14 @@ import torch
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter
 from torch import Tensor, nn
 
-from seqcli.core.config import Config
 from seqcli.core.layers.dropout import hand_down
 from seqcli.core.layers.network import Network, shapes_of
 from seqcli.core.training import checkpoint
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.checkpoint import Stored
-from seqcli.core.training.job import Carry, Job, UpdateJob
+from seqcli.core.training.job import Carry, Job
 from seqcli.core.training.optimizer import make_optimizers, state_shapes
+from seqcli.core.training.plan import Plan, RecurrentPlan
 from seqcli.core.training.schema import Count, Metadata
 from seqcli.core.training.stored import texts_of
 from seqcli.core.weights import check_weights
@@ -29,7 +29,7 @@ POSITIVE = {"step", "exp_avg_sq", "square_avg", "sum"}  # of what optimizers kee
 
 
 @dataclass
-class Progress:
+class Position:
     """Where a training is: all plain, finite values, so that a checkpoint holds them exactly."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
@@ -44,7 +44,7 @@ class Progress:
     best_step: Count = 0
     best_loss: float | None = None  # None before the first evaluation, and where it was no finite number
     best_rank: float | None = None  # that loss, or another figure with its sign turned: less is better
-    worse: Count = 0  # evaluations since the best one
+    evals_since_best: Count = 0  # evaluations since the best one
     peak: Annotated[float, Field(ge=0, le=1)] = 1.0  # the plateau schedule's factor
     loss_sum: float = 0.0  # since the last log point
     norm_sum: float = 0.0
@@ -76,9 +76,9 @@ class Progress:
         return min(1.0, self.planned_done + (1 - self.planned_done) * part)
 
 
-def progress_of(value: object) -> Progress:
-    """The progress that these values, which come from a file, are. Raises ValueError when they are none."""
-    found: Progress = TypeAdapter(Progress).validate_json(json.dumps(value))
+def position_of(value: object) -> Position:
+    """The position that these values, which come from a file, are. Raises ValueError when they are none."""
+    found: Position = TypeAdapter(Position).validate_json(json.dumps(value))
     return found
 
 
@@ -95,35 +95,33 @@ class Scaler(Metadata):
 class StateFile(Metadata):
     """What a state file says beside its tensors."""
 
-    progress: Annotated[Progress, PlainValidator(progress_of)]
+    position: Annotated[Position, PlainValidator(position_of)]
     carried: Count
     scaler: Scaler | None
     device: str
     content: str
 
 
-def check_state(network: nn.Module, config: Config, state: Stored, *, learns_itself: bool) -> StateFile:
-    """What a state file says, when its tensors are those that a training of such a network keeps, in shape and type;
-    `learns_itself` where the job is an UpdateJob. Raises CheckpointError, naming what is wrong."""
+def check_state(network: nn.Module, plan: Plan, state: Stored) -> StateFile:
+    """What a state file says, when its tensors are those that a training of such a network keeps, in shape and type.
+    Raises CheckpointError, naming what is wrong."""
     found, tensors = StateFile.of(state.metadata), dict(state.tensors)
     generator = tensors.pop("generator", None)
     if generator is None:
         raise CheckpointError("The checkpoint is damaged: it lacks the state of its random generator.")
     if found.device == "cpu":
         _restore(torch.Generator(), generator)
-    shapes = network.carry_shapes(config.batch_size or 0) if isinstance(network, Network) and found.carried else []
+    shapes = network.carry_shapes(plan.batch_size or 0) if isinstance(network, Network) and found.carried else []
     if found.carried != len(shapes):
         raise CheckpointError(f"The checkpoint is damaged: it carries {found.carried} states, and not {len(shapes)}.")
     for k, shape in enumerate(shapes):
         _check(f"carry.{k}", tensors.pop(f"carry.{k}", None), shape, FLOATS)
-    if not learns_itself:
-        if config.optimizer is None:
-            raise CheckpointError("The checkpoint does not fit its own configuration: its optimizer is not chosen.")
-        if config.average_decay != 0:
+    if isinstance(plan, RecurrentPlan):  # what learns by itself keeps nothing
+        if plan.average_decay != 0:
             beginning = "average."
             average = {name for name in tensors if name.startswith(beginning)}
             check_weights({name[len(beginning) :]: tensors.pop(name) for name in average}, shapes_of(network))
-        for k, kept in enumerate(state_shapes(network, config.optimizer)):
+        for k, kept in enumerate(state_shapes(network, plan.optimizer)):
             for name, parts in kept.items():
                 own = {key: f"optimizer.{k}.{name}.{key}" for key in parts}
                 if tensors.keys().isdisjoint(own.values()):
@@ -158,27 +156,26 @@ def _check(
         raise CheckpointError(f"The checkpoint is damaged: {name} holds numbers below zero.")
 
 
-class State:
-    """A model in training: its optimizers, averages, generator, carried state and progress.
+class TrainingState:
+    """A model in training: its optimizers, averages, generator, carried state and position.
 
     `content` is a digest of what it is trained on.
     """
 
     def __init__(self, job: Job, content: str = "") -> None:
-        self.job, self.model, self.content, c = job, job.model, content, job.config
+        self.job, self.model, self.content, c = job, job.model, content, job.plan
         self.generator = torch.Generator(device=job.device).manual_seed(c.seed)
         hand_down(self.model, self.generator)
         dtype = torch.bfloat16 if c.precision != "fp32" else torch.float32
         self.optimizers: list[torch.optim.Optimizer] = []
         self.averaged = None
-        if not isinstance(job, UpdateJob):
-            assert c.optimizer and c.lr is not None and c.weight_decay is not None, "the task resolves these"
+        if isinstance(c, RecurrentPlan):
             self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, dtype)
             self.averaged = Averaged(self.model) if c.average_decay != 0 else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=c.precision == "fp16")
         texts_of(job.metadata())  # raises now what would be raised at the first checkpoint
         self.carry: Carry = []
-        self.at = Progress()
+        self.position = Position()
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -188,7 +185,7 @@ class State:
     def save_best(self, run_dir: Path, figures: dict[str, float], weights: dict[str, Tensor] | None = None) -> None:
         """Write the weights to use, with all that is needed to use them."""
         finite = {name: value for name, value in figures.items() if math.isfinite(value)}
-        metadata = {**self.job.metadata(), "figures": finite, "step": self.at.step}
+        metadata = {**self.job.metadata(), "figures": finite, "step": self.position.step}
         checkpoint.write(run_dir / "best.safetensors", weights or self.weights, metadata)
 
     def save(self, run_dir: Path) -> Path:
@@ -203,30 +200,32 @@ class State:
         if self.averaged:
             tensors |= {f"average.{name}": t for name, t in self.averaged.weights.items()}
         if not self.job.valid_tokens:  # without validation the newest weights are the best known
-            self.at.best_step = self.at.step
+            self.position.best_step = self.position.step
             self.save_best(run_dir, {})
         metadata = {
-            "progress": asdict(self.at),
+            "position": asdict(self.position),
             "carried": len(self.carry),
             "scaler": self.scaler.state_dict() or None,
             "device": self.job.device.type,
             "content": self.content,
         }
         model = Stored(dict(self.model.named_parameters()), self.job.metadata())
-        return checkpoint.save_checkpoint(run_dir, self.at.step, model, Stored(tensors, metadata), self.job.config.keep)
+        return checkpoint.save_checkpoint(
+            run_dir, self.position.step, model, Stored(tensors, metadata), self.job.plan.keep
+        )
 
     def load(self, model: Stored, state: Stored) -> list[str]:
         """Take over a checkpoint; returns what the user should know. Raises CheckpointError for another text's, or when
         it is not of such a training."""
-        t, device, c = state.tensors, self.job.device, self.job.config
+        t, device, c = state.tensors, self.job.device, self.job.plan
         check_weights(model.tensors, shapes_of(self.model))
-        about = check_state(self.model, c, state, learns_itself=isinstance(self.job, UpdateJob))
+        about = check_state(self.model, c, state)
         if about.content != self.content:
-            named = " ".join(str(file) for file in (*c.files, c.source, c.target, c.valid) if file is not None)
+            named = " ".join(str(file) for file in (*c.inputs, c.valid) if file is not None)
             raise CheckpointError(
                 f"The text has changed since the run began: {named}. Put back what it was, or train a new run on it."
             )
-        self.at = about.progress
+        self.position = about.position
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, p in parameters.items():
@@ -247,5 +246,5 @@ class State:
         if about.device == device.type:
             _restore(self.generator, t["generator"])
             return []
-        self.generator.manual_seed(self.job.config.seed + self.at.step)  # another kind of generator
+        self.generator.manual_seed(self.job.plan.seed + self.position.step)  # another kind of generator
         return ["The run goes on on another device: not to the same bits as on the first one."]

@@ -20,7 +20,7 @@ from seqcli.core import strict_json
 from seqcli.core.files import open_regular
 from seqcli.errors import CheckpointError
 
-FORMAT = 2
+FORMAT = 3
 ARRAY = "metadata."  # begins the name of a tensor that holds an array of the metadata
 LONGEST = 1 << 24  # bytes of the JSON values, and of the rest of a header
 TYPES = {"pt": ("F32", "F16", "BF16", "I64", "U8"), "np": ("F32", "F16", "I64", "U8")}  # what is read

@@ -1,0 +1,195 @@
+"""A trained classifier: label texts with it, measure it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqcli.core.data.ragged import Lines, rows_in_order
+from seqcli.core.data.readers import find_files, tell_skipped
+from seqcli.core.metrics import labels as metrics
+from seqcli.core.tasks.classify.file import ClassifierFile
+from seqcli.core.tasks.classify.network import RecurrentClassifier, build_classifier
+from seqcli.core.tasks.classify.plan import ClassifyPlan
+from seqcli.core.tasks.classify.table import Labelled, LabelReader
+from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
+from seqcli.core.trained import NetworkTrained, Say, silent
+from seqcli.core.training.device import autocast, inference_precision
+from seqcli.errors import ConfigError, DataError
+
+TOKENS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The likeliest label of a text, and the probability of every label, likeliest first.
+
+    `pieces` are the tokens that were read; `weights` (with attention pooling) how much each weighed. `known` is
+    false when the model has never seen any of them.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    pieces: list[str]
+    weights: list[float] | None
+    known: bool
+    truncated: bool
+
+
+class Classifier(NetworkTrained):
+    """A trained classifier: label texts with it, measure it."""
+
+    file: ClassVar = ClassifierFile
+    example: ClassVar = 'model.classify("a stirring film")'
+    plan: ClassifyPlan
+    measured_with: ClassVar = ("skip_bad_lines",)
+    model: RecurrentClassifier
+
+    def __init__(
+        self,
+        model: RecurrentClassifier,
+        tokenizer: Tokenizer,
+        labels: list[str],
+        plan: ClassifyPlan,
+        temperature: float = 1.0,
+        figures: dict[str, float] | None = None,
+    ) -> None:
+        self.model, self.tokenizer, self.labels = model, tokenizer, labels
+        self.plan, self.temperature, self.figures = plan, temperature, figures or {}
+
+    @classmethod
+    def network(cls, about: ClassifierFile) -> RecurrentClassifier:
+        return build_classifier(about.config, about.tokenizer.vocab_size, len(about.labels), None)
+
+    @classmethod
+    def of(cls, model: RecurrentClassifier, about: ClassifierFile) -> "Classifier":
+        return cls(model, about.tokenizer, about.labels, about.config, about.temperature, about.figures)
+
+    def facts(self) -> dict[str, str]:
+        return {"tokens": f"{self.tokenizer.vocab_size:,} of {self.plan.tokens}", "labels": ", ".join(self.labels[:8])}
+
+    @overload
+    def classify(self, texts: str, *, explain: bool = ...) -> Classified: ...  # type: ignore[overload-overlap]  # a str is one text, no list of texts
+    @overload
+    def classify(self, texts: Sequence[str], *, explain: bool = ...) -> list[Classified]: ...
+    def classify(self, texts: str | Sequence[str], *, explain: bool = False) -> Classified | list[Classified]:
+        """The label of a text; of several texts a list of that. With `explain`, also how much each token weighed.
+
+        Raises ConfigError when the model has no such weights.
+        """
+        if isinstance(texts, str):
+            return self.classify([texts], explain=explain)[0]
+        if explain and self.plan.pool != "attention":
+            raise ConfigError(
+                f"--explain shows what attention pooling looked at, and this model has --pool {self.plan.pool}. "
+                "Train one with --pool attention."
+            )
+        ids = self.tokenizer.encode_lines(texts)
+        longest = self.plan.max_length
+        scores, weights = predict(self.model, Lines.of([line[:longest] for line in ids]), precision=self.plan.precision)
+        made = []
+        for row, text in enumerate(texts):
+            p = (scores[row] / self.temperature).softmax(0).tolist()
+            order = sorted(range(len(p)), key=lambda k: -p[k])
+            pieces = [*self.tokenizer.pieces(text)[:longest], SPECIALS[EOS]] if explain else []
+            made.append(
+                Classified(
+                    self.labels[order[0]],
+                    {self.labels[k]: p[k] for k in order},
+                    pieces,
+                    weights[row].tolist() if explain and weights is not None else None,
+                    bool((ids[row] != UNK).any()),
+                    len(ids[row]) > longest,
+                )
+            )
+        return made
+
+    def read(self, path: str | Path, *, skip_bad_lines: bool = False, say: Say = silent) -> list[Labelled]:
+        """The labelled texts of a file. Raises DataError when it has none, or a line that is wrong."""
+        c = self.plan
+        reader = LabelReader(c.text_column, c.label_column, skip_bad_lines, c.invalid_utf8)
+        found = list(reader.read(find_files([path])))
+        tell_skipped(say, reader.skipped, path)
+        if not found:
+            raise DataError(f"There is no labelled text in {path}.")
+        return found
+
+    def evaluate(self, path: str | Path, *, say: Say = silent, skip_bad_lines: bool = False) -> dict[str, Any]:
+        """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
+        texts = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
+        if not any(t.label in set(self.labels) for t in texts):
+            raise DataError(f"The model knows no label of {path}; its own are {', '.join(self.labels[:8])}.")
+        if unseen := unseen_labels(texts, self.labels):
+            say(unseen)
+        start = time.perf_counter()
+        longest = self.plan.max_length
+        lines = Lines.of([line[:longest] for line in self.tokenizer.encode_lines([t.text for t in texts])])
+        scores, _ = predict(self.model, lines, precision=self.plan.precision)
+        seconds = time.perf_counter() - start
+        return {
+            **figures(scores / self.temperature, [t.label for t in texts], self.labels),
+            "texts": len(texts),
+            "texts_per_s": len(texts) / seconds,
+        }
+
+
+@torch.no_grad()
+def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto") -> tuple[Tensor, list[Tensor] | None]:
+    """Scores of all texts (n, K), and what attention pooling gave each of their tokens."""
+    device = next(model.parameters()).device
+    scores: list[Tensor] = [torch.empty(0)] * len(lines)
+    weights: list[Tensor] = [torch.empty(0)] * len(lines)
+    attended = False
+    with autocast(inference_precision(precision, device), device):
+        for rows in rows_in_order(lines.lengths, TOKENS_AT_ONCE):
+            ids, mask = lines.padded(rows)
+            found, looked = model(ids.to(device), mask.to(device))
+            for row, each in zip(rows, found.cpu(), strict=True):
+                scores[row] = each
+            if looked is not None:
+                attended = True
+                for row, each in zip(rows, looked.cpu(), strict=True):
+                    weights[row] = each[: lines.lengths[row]]
+    return torch.stack(scores), weights if attended else None
+
+
+def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+    """All figures of scores (n, K) against the right labels."""
+    number = {label: k for k, label in enumerate(labels)}
+    wanted = torch.tensor([number.get(label, -1) for label in right])
+    sure, best = scores.softmax(1).max(1)
+    ours = [labels[k] for k in best.tolist()]
+    loss = F.cross_entropy(scores[wanted >= 0], wanted[wanted >= 0]).item() if bool((wanted >= 0).any()) else 0.0
+    return {
+        "accuracy": metrics.accuracy(ours, right),
+        "f1": metrics.macro_f1(ours, right),
+        "loss": loss,
+        "calibration_error": metrics.calibration_error(
+            sure.double().numpy(), np.array([a == b for a, b in zip(ours, right, strict=True)])
+        ),
+        "labels": [asdict(each) for each in metrics.by_label(ours, right)],
+        "confusions": metrics.mistakes(ours, right),
+    }
+
+
+def best_temperature(scores: Tensor, wanted: Tensor) -> float:
+    """The temperature that makes scores (n, K), divided by it, the likeliest for the right labels (n,): temperature
+    scaling (Guo 2017, arXiv:1706.04599), which changes no label. Found among 0.25 .. 4, on a grid of logarithms."""
+    grid = torch.logspace(-2, 2, 81, base=2.0)
+    losses = torch.stack([F.cross_entropy(scores / t, wanted) for t in grid])
+    return float(grid[losses.argmin()])
+
+
+def unseen_labels(texts: Sequence[Labelled], labels: Sequence[str]) -> str | None:
+    """A sentence for the user about labels that training never saw."""
+    strange = [t.label for t in texts if t.label not in set(labels)]
+    if not strange:
+        return None
+    names = ", ".join(sorted(set(strange))[:8])
+    return f"Training never saw the label {names} ({len(strange)} texts): those always count as wrong."

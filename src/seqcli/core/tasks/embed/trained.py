@@ -1,0 +1,175 @@
+"""Trained word vectors, ready to use."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqcli.core.data.readers import Invalid, find_files, read_lines
+from seqcli.core.data.vectors import Form, write_vectors
+from seqcli.core.layers.network import shapes_of
+from seqcli.core.metrics.ranks import spearman
+from seqcli.core.tasks.embed.file import WordVectorsFile
+from seqcli.core.tasks.embed.network import WordTables, build_tables
+from seqcli.core.tasks.embed.plan import EmbedPlan
+from seqcli.core.tokenizers import SPECIALS
+from seqcli.core.tokenizers.word import WordTokenizer
+from seqcli.core.trained import Say, Trained, silent
+from seqcli.core.training.device import pick_device, use_threads
+from seqcli.core.training.stored import Stored
+from seqcli.core.weights import check_weights, sizes_of_a_file
+from seqcli.errors import ConfigError, DataError, VocabularyError
+
+Found = list[tuple[str, float]]  # words and their cosines, the nearest first
+FIRST = len(SPECIALS)
+
+
+class WordVectors(Trained):
+    """Words and their vectors, most frequent first. A vector's direction counts: likeness is the cosine."""
+
+    file: ClassVar = WordVectorsFile
+    example: ClassVar = 'model.neighbors("king")'
+    plan: EmbedPlan
+
+    def __init__(
+        self, vectors: Tensor, tokenizer: WordTokenizer, plan: EmbedPlan, figures: dict[str, float] | None = None
+    ) -> None:
+        self.tokenizer, self.plan, self.figures = tokenizer, plan, figures or {}
+        self.words = tokenizer.words
+        self.matrix = vectors[FIRST:]  # (n, D)
+        self._unit = F.normalize(self.matrix.float(), dim=1)
+        self._row = {word: row for row, word in enumerate(self.words)}
+
+    @classmethod
+    def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "WordVectors":
+        """The vectors in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
+        about = WordVectorsFile.of(stored.metadata)
+        with sizes_of_a_file():
+            network = cls.network(about)
+        check_weights(stored.tensors, shapes_of(network))
+        use_threads(threads)
+        vectors = stored.tensors["vectors"].to(pick_device(device))
+        return cls(vectors, about.tokenizer, about.config, about.figures)
+
+    @classmethod
+    def network(cls, about: WordVectorsFile) -> WordTables:
+        """The tables of a model file, without their numbers."""
+        return build_tables(about.config, about.tokenizer.vocab_size, None)
+
+    def facts(self) -> dict[str, str]:
+        return {"words": f"{len(self.words):,}"}
+
+    # --- using ------------------------------------------------------------------------------------------------
+
+    def row(self, word: str) -> int:
+        """The row of a word. Raises VocabularyError, with the nearest spellings, when there is none."""
+        split = self.tokenizer.split(word)
+        for form in (word, split[0] if len(split) == 1 else word):  # normalized, and lower-cased, as in training
+            if form in self._row:
+                return self._row[form]
+        close = difflib.get_close_matches(word, self.words, n=3, cutoff=0.6)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise VocabularyError(f"{word!r} is not among the {len(self.words):,} words that have a vector.{hint}")
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._row
+
+    def vector(self, word: str) -> NDArray[np.float32]:
+        """The vector of a word as it was learnt, (D,). Raises VocabularyError."""
+        return self.matrix[self.row(word)].cpu().numpy()
+
+    def similarity(self, a: str, b: str) -> float:
+        """The cosine of two words, -1 .. 1. Raises VocabularyError."""
+        return float(self._unit[self.row(a)] @ self._unit[self.row(b)])
+
+    def neighbors(self, word: str, n: int = 10) -> Found:
+        """The n words with the largest cosine. Raises VocabularyError."""
+        row = self.row(word)
+        return self._nearest(self._unit[row], n, [row])
+
+    def analogy(self, a: str, b: str, c: str, n: int = 10) -> Found:
+        """What is to c as b is to a: the words nearest to b - a + c of unit vectors (3CosAdd, Mikolov 2013c), which are
+        none of the three. Raises VocabularyError.
+        """
+        rows = [self.row(word) for word in (a, b, c)]
+        u_a, u_b, u_c = self._unit[rows]
+        return self._nearest(F.normalize(u_b - u_a + u_c, dim=0), n, rows)
+
+    def _nearest(self, direction: Tensor, n: int, without: list[int]) -> Found:
+        cosines = self._unit @ direction  # (n,)
+        cosines[without] = -torch.inf
+        best = cosines.topk(max(0, min(n, len(self.words) - len(set(without)))))
+        return [(self.words[k], c) for k, c in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+
+    def plane(self, words: Sequence[str]) -> list[tuple[float, float]]:
+        """Words as points: their unit vectors along the two directions in which these words differ most (PCA).
+
+        Raises VocabularyError; ConfigError for fewer than three words, which always differ along one line.
+        """
+        if len(set(words)) < 3:
+            raise ConfigError("A picture of word vectors needs three different words at least.")
+        x = self._unit[[self.row(word) for word in words]].cpu().double()
+        x = x - x.mean(0)
+        _, _, axes = torch.linalg.svd(x, full_matrices=False)
+        axes = axes[:2] * torch.where(axes[:2].sum(1, keepdim=True) < 0, -1.0, 1.0)  # the same picture every time
+        points = x @ axes.T  # (n, 2), of which the second is all zero when D is 1
+        return [(row[0], row[1] if len(row) > 1 else 0.0) for row in points.tolist()]
+
+    def save(self, path: str | Path, form: Form = "word2vec") -> None:
+        """Write the vectors for other programs. Raises DataError when the file cannot be written."""
+        write_vectors(path, self.words, self.matrix.cpu().numpy(), form)
+
+    # --- measuring --------------------------------------------------------------------------------------------
+
+    def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
+        """Spearman's correlation of cosines with people's scores, in a file of WORD TAB WORD TAB SCORE lines.
+
+        Letter case is passed over where the word as it is has no vector. Raises DataError when no pair is known.
+        """
+        folded: dict[str, int] = {}
+        for row, word in enumerate(self.words):
+            folded.setdefault(word.casefold(), row)
+
+        def find(word: str) -> int | None:
+            return self._row.get(word, folded.get(word.casefold()))
+
+        pairs = list(read_similarities(path, invalid=self.plan.invalid_utf8))
+        known = [(i, j, score) for a, b, score in pairs if (i := find(a)) is not None and (j := find(b)) is not None]
+        if not known:
+            raise DataError(f"None of the {len(pairs)} pairs in {path} has two words of the vocabulary.")
+        if len(known) < len(pairs):
+            say(f"{len(pairs) - len(known)} of {len(pairs)} pairs have a word without a vector and do not count.")
+        first, second = self._unit[[i for i, _, _ in known]], self._unit[[j for _, j, _ in known]]
+        cosines = (first * second).sum(1).tolist()
+        return {
+            "spearman": spearman(cosines, [score for _, _, score in known]),
+            "pairs": len(known),
+            "unknown_pairs": len(pairs) - len(known),
+        }
+
+
+def read_similarities(path: str | Path, *, invalid: Invalid = "error") -> Iterator[tuple[str, str, float]]:
+    """Pairs of words and how alike people find them; columns are parted by tabs, commas or spaces, a line that begins
+    with # is a comment, and the first other line may be a header. Raises DataError, naming the line.
+    """
+    (file,) = find_files([path])
+    first = True
+    for number, line in enumerate(read_lines(file, invalid=invalid), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        columns = line.split("\t" if "\t" in line else "," if "," in line else None)
+        try:
+            a, b, score = (column.strip() for column in columns[:3])
+            yield a, b, float(score)
+        except ValueError:
+            if first and len(columns) >= 3:
+                first = False
+                continue
+            raise DataError(f"{file}, line {number}: {line[:60]!r} is not WORD TAB WORD TAB SCORE.") from None
+        first = False

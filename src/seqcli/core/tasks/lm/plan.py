@@ -1,0 +1,101 @@
+"""The plan of a language model: its options, with sizes and rates chosen by the data, the budget and the machine."""
+
+from typing import TYPE_CHECKING, Literal
+
+from seqcli.core.config import Positive, decided, options
+from seqcli.core.tasks.lm.options import LMOptions
+from seqcli.core.training.plan import RecurrentPlan, Say, budget, dropout, machine, optimization, tell_speed
+from seqcli.core.training.speed import Seen, steps_per_second
+from seqcli.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+# the hidden units of a language model, and the tokens that it must see to be better than the one before
+SIZES = ((256, 0.0), (384, 6e5), (512, 3e6), (768, 1.5e7))
+
+
+@options
+class LMPlan(RecurrentPlan, LMOptions):
+    """A training of a language model. `embedding_dim` is None for one-hot vectors alone."""
+
+    task: Literal["lm"] = decided()
+    batch_size: Positive = decided()
+    window: Positive = decided()
+
+
+def check(options: LMOptions) -> None:
+    """Raises ConfigError for options that do not go together."""
+    if options.tie and options.one_hot:
+        raise ConfigError("--tie shares an embedding with the output layer, and --encoding one-hot has none.")
+    if options.loss == "mse" and options.label_smoothing:
+        raise ConfigError("--label-smoothing is for --loss cross-entropy.")
+    if options.one_hot and options.embedding_dim:
+        raise ConfigError("--embedding-dim is the width of an embedding, and --encoding one-hot has none.")
+
+
+def make_plan(
+    options: LMOptions, tokens: int, vocab_size: int, device: "torch.device", *, say: Say, bounded: bool = True
+) -> LMPlan:
+    """The plan for a text of so many tokens. `bounded` is False where a training goes on, whose budget stands."""
+    c = options
+    small, lines = tokens < 2e5, c.unit == "line"
+    window = c.window or (256 if lines else 64)
+    batch_size = c.batch_size
+    if batch_size is None:
+        batch_size = 64 if lines else 20
+        while not lines and batch_size > 8 and tokens < batch_size * window * 20:
+            batch_size //= 2
+    most = (max(12.0, round(5e5 / tokens)) if small else 30.0) if bounded else None
+    fixed = {
+        **c.as_dict(),
+        **machine(c, device),
+        **budget(c, most),
+        **optimization(c),
+        "tokens": c.tokens or "char",
+        "batch_size": batch_size,
+        "window": window,
+    }
+
+    def sized(hidden: int, rate: float) -> LMPlan:
+        width = c.embedding_dim
+        if width is None and not c.one_hot:
+            width = hidden if c.tie else 128 if vocab_size < 1000 else min(256, hidden)
+        return LMPlan(**{**fixed, "hidden": hidden, "embedding_dim": width, "dropout": rate})
+
+    seen = Seen(fixed, tokens, batch_size * window, lambda hidden: speed(sized(hidden, c.dropout or 0.0), vocab_size))
+    hidden = c.hidden or size(tokens, seen)
+    rate = c.dropout
+    if rate is None:
+        passes = seen.by(hidden) / tokens
+        rate = dropout(passes, ((1.2, 0.0), (3.4, 0.1), (7, 0.2), (0 if small else 18, 0.35)), 0.5)
+    tell_speed(seen, hidden, say)
+    made = sized(hidden, rate)
+    if c.tie and made.embedding_dim != hidden:
+        raise ConfigError(
+            f"--tie needs --embedding-dim equal to --hidden, but they are {made.embedding_dim} and {hidden}."
+        )
+    return made
+
+
+def size(tokens: int, seen: Seen) -> int:
+    """The hidden units for a text of so many tokens: as many as the budget can teach, and the text can."""
+    by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 768
+    chosen = min(SIZES[0][0], by_data)
+    for hidden, least in SIZES[1:]:
+        if hidden > by_data or not seen.can_be(hidden, least):
+            break
+        chosen = hidden
+    return chosen
+
+
+def speed(plan: LMPlan, vocab_size: int) -> float:
+    """Tokens a second of training a language model of these sizes here."""
+    import torch
+
+    from seqcli.core.tasks.lm.network import build_lm
+
+    B, T = plan.batch_size, min(plan.window, 64)
+    ids = torch.arange(B * T, device=plan.device).remainder(vocab_size).view(B, T)
+    steps = steps_per_second(lambda: build_lm(plan, vocab_size, None), lambda model: model.loss(ids, ids)[0], plan)
+    return B * T * steps

@@ -1,0 +1,348 @@
+"""The tasks there are, and where everything of each one is. Needs no torch: what does is imported when it is used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from seqcli.core.config import (
+    PANELS,
+    SHORT,
+    Field,
+    and_,
+    choices_in,
+    choices_of,
+    default_in_words,
+    fields_of,
+    help_of,
+    nearest,
+    option_name,
+    panel_of,
+    refusal,
+    wrong_values,
+)
+from seqcli.errors import ConfigError
+
+SHORT_NAME = 100  # letters of an unknown name that are compared with those that are known
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: what it is called, by what it is recognized, and where its parts are."""
+
+    name: str
+    noun: str  # what a trained model of it is called
+    example: str  # what to write behind `seqcli train` to train one
+    use: str  # the command that uses one
+    try_it: str  # what to write behind `seqcli` to try one
+    options_class: str
+    job_class: str
+    file_class: str
+    trained_class: str
+    suffixes: tuple[str, ...] = ()  # the endings of files that are for it
+    told_by: tuple[str, ...] = ()  # options that are given for it alone
+    reads_directories: bool = False
+    needs_torch: bool = True  # to use a trained model on a processor
+
+    @cached_property
+    def options(self) -> Any:
+        """What may be asked of a training: a class of options."""
+        return self._found(self.options_class)
+
+    @cached_property
+    def job(self) -> Any:
+        """What the training loop needs: see training.job.Job."""
+        return self._found(self.job_class)
+
+    @cached_property
+    def file(self) -> Any:
+        """What a model file of it says of itself: see training.schema.ModelFile."""
+        return self._found(self.file_class)
+
+    @cached_property
+    def trained(self) -> Any:
+        """What a command or a notebook holds: see core.trained.Trained."""
+        return self._found(self.trained_class)
+
+    def _found(self, place: str) -> Any:
+        module, name = place.split(".")
+        return getattr(import_module(f"seqcli.core.tasks.{self.name}.{module}"), name)
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            "lm",
+            noun="language model",
+            example="TEXT.txt",
+            use="sample",
+            try_it="sample",
+            options_class="options.LMOptions",
+            job_class="job.LMJob",
+            file_class="file.LanguageModelFile",
+            trained_class="trained.LanguageModel",
+            suffixes=(".txt",),
+            reads_directories=True,
+            needs_torch=False,
+        ),
+        Task(
+            "translate",
+            noun="translation model",
+            example="PAIRS.tsv",
+            use="translate",
+            try_it="translate",
+            options_class="options.TranslateOptions",
+            job_class="job.TranslateJob",
+            file_class="file.TranslatorFile",
+            trained_class="trained.Translator",
+            suffixes=(".tsv",),
+            told_by=("source", "target"),
+        ),
+        Task(
+            "tag",
+            noun="tagger",
+            example="SENTENCES.conllu",
+            use="tag",
+            try_it='tag "some words"',
+            options_class="options.TagOptions",
+            job_class="job.TagJob",
+            file_class="file.TaggerFile",
+            trained_class="trained.Tagger",
+            suffixes=(".conllu",),
+        ),
+        Task(
+            "classify",
+            noun="classifier",
+            example="--task classify LABELLED.tsv",
+            use="classify",
+            try_it='classify "some words"',
+            options_class="options.ClassifyOptions",
+            job_class="job.ClassifyJob",
+            file_class="file.ClassifierFile",
+            trained_class="trained.Classifier",
+            suffixes=(".csv",),
+            told_by=("text_column", "label_column"),
+        ),
+        Task(
+            "embed",
+            noun="model of word vectors",
+            example="--task embed TEXT.txt",
+            use="neighbors",
+            try_it="neighbors WORD",
+            options_class="options.EmbedOptions",
+            job_class="job.EmbedJob",
+            file_class="file.WordVectorsFile",
+            trained_class="trained.WordVectors",
+        ),
+    )
+}
+DEFAULT = "lm"  # of files whose name tells nothing
+
+
+def task(name: str) -> Task:
+    """The task of that name. Raises ConfigError listing the choices."""
+    if name not in TASKS:
+        raise ConfigError(f"There is no task {name!r}; the tasks are {', '.join(TASKS)}.{nearest(name, TASKS)}")
+    return TASKS[name]
+
+
+def task_for(values: Mapping[str, Any]) -> Task:
+    """The task that these options name, or that they or the first file's name tell.
+
+    Raises ConfigError for a task that there is not.
+    """
+    if (named := values.get("task")) is not None:
+        return task(named) if isinstance(named, str) else task(str(named))
+    for known in TASKS.values():
+        if any(values.get(name) is not None for name in known.told_by):
+            return known
+    files = values.get("files")
+    first = files[0] if isinstance(files, (list, tuple)) and files else ""
+    suffix = Path(first).suffix.lower() if isinstance(first, str) else ""
+    return next((known for known in TASKS.values() if suffix in known.suffixes), TASKS[DEFAULT])
+
+
+def tasks_to_measure_on(path: Path, lines: list[str]) -> tuple[str, ...]:
+    """The tasks whose models such a file can measure: by its ending, and of a table by the shape of its first lines."""
+    suffix = path.suffix.lower()
+    if suffix == ".conllu":
+        return ("tag",)
+    if suffix not in (".tsv", ".csv"):
+        return ("lm",)
+    cells = [line.split("\t" if suffix == ".tsv" else ",") for line in lines]
+    if any(len(row) == 3 and _is_number(row[2]) for row in cells):
+        return ("embed",)  # two words and how like they are; such files begin with comments
+    sentences = any(not line.strip() for line in lines[:-1])
+    return ("tag",) if sentences else ("translate", "classify")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# --- the options of all tasks ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Known:
+    """An option that one task or several have."""
+
+    name: str
+    fields: Mapping[str, Field]  # by task
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that have it."""
+        return tuple(self.fields)
+
+    @property
+    def first(self) -> Field:
+        """Its field in the first of these tasks."""
+        return next(iter(self.fields.values()))
+
+    @property
+    def panel(self) -> str:
+        """Its help panel."""
+        return panel_of(self.first)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Its choices, if it has a closed set of them, in any of its tasks."""
+        return tuple(dict.fromkeys(choice for field in self.fields.values() for choice in choices_of(field)))
+
+    @property
+    def help(self) -> str:
+        """What it is; where it is something else for some tasks, what it is there."""
+        return self._told({task: help_of(field) for task, field in self.fields.items()}, " For {tasks}: {text}")
+
+    @property
+    def default(self) -> str | None:
+        """What it is when nothing is said, in words, for each of its tasks; None for a switch that is off in all."""
+        if self.name == "task":
+            return "from the file's name: " + ", ".join(
+                f"{' and '.join(known.suffixes)} is {known.name}" for known in TASKS.values() if known.suffixes
+            )
+        shown = {task: default_in_words(field) for task, field in self.fields.items()}
+        if isinstance(self.first.default, bool):
+            on = [task for task, words in shown.items() if words]
+            return None if not on else "on" if len(on) == len(shown) else f"for {and_(on)}"
+        known = {task: words for task, words in shown.items() if words}
+        if not known:
+            return None
+        if len(known) == len(shown):
+            return self._told(known, "; {tasks}: {text}")
+        without = [task for task in shown if task not in known]
+        return f"{self._told(known, '; {tasks}: {text}')}; none for {and_(without)}"
+
+    def _told(self, texts: Mapping[str, str], other: str) -> str:
+        """Texts by task as one text: that of most tasks, and then those of the `other` ones."""
+        by_text: dict[str, list[str]] = {}
+        for task, text in texts.items():
+            by_text.setdefault(text, []).append(task)
+        (first, _), *rest = sorted(by_text.items(), key=lambda item: -len(item[1]))
+        return first + "".join(other.format(tasks=and_(tasks), text=text) for text, tasks in rest)
+
+
+@cache
+def all_options() -> dict[str, Known]:
+    """Every option of any task by its name."""
+    found: dict[str, dict[str, Field]] = {}
+    for known in TASKS.values():
+        for name, field in fields_of(known.options).items():
+            found.setdefault(name, {})[known.name] = field
+    options = [Known(name, fields) for name, fields in found.items()]
+    return {option.name: option for option in sorted(options, key=lambda option: PANELS.index(option.panel))}
+
+
+def named(values: object, where: str = "") -> dict[str, Any]:
+    """Options by the names of their fields: `batch-size` is batch_size, and one file is a list of one.
+
+    Raises ConfigError for what is no mapping.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where or 'A configuration'} must be a mapping from options to values.")
+    given = {str(key).replace("-", "_"): value for key, value in values.items()}
+    files = given.get("files")
+    if isinstance(files, (str, Path)):
+        given["files"] = (str(files),)
+    elif isinstance(files, (list, tuple)):
+        given["files"] = tuple(str(file) if isinstance(file, Path) else file for file in files)
+    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+
+def check(values: object, where: str = "") -> dict[str, Any]:
+    """Options for a task that need not be known yet, by the names of their fields. Raises ConfigError with a sentence
+    for every name that no task has, and for every value that none of its tasks can have."""
+    given = named(values, where)
+    known, problems = all_options(), []
+    for name, value in given.items():
+        if name not in known:
+            problems.append(_unknown(name, known))
+        elif name == "task":
+            problems += [] if value is None or value in TASKS else [_wrong_task(value)]
+        elif value is not None and all(
+            wrong_values(TASKS[task].options, {name: value}) == [name] for task in known[name].tasks
+        ):
+            problems.append(_refused(known[name], value))
+    _raise(problems, where)
+    return given
+
+
+def build(values: object, where: str = "") -> Any:
+    """The options of the task that these values are for, checked. Values of None are left to their defaults.
+
+    Raises ConfigError with a sentence for everything that is wrong: names, types, ranges, and options that are for
+    other tasks.
+    """
+    given = {name: value for name, value in named(values, where).items() if value is not None}
+    try:
+        task = task_for(given)
+    except ConfigError:
+        check(given, where)
+        raise
+    known, own, problems, kept = all_options(), fields_of(task.options), [], {}
+    for name, value in given.items():
+        if name == "task":
+            continue
+        if name in own:
+            kept[name] = value
+        elif name not in known:
+            problems.append(_unknown(name, known))
+        else:
+            problems.append(f"{option_name(name)} is for --task {and_(known[name].tasks)}, but this is {task.name}.")
+    for name in wrong_values(task.options, kept):
+        problems.append(_refused(known[name], kept[name], task.name))
+    if kept.get("batch_size") and kept.get("batch_tokens"):
+        problems.append("Give --batch-size or --batch-tokens, not both: each says how large a batch is.")
+    _raise(problems, where)
+    return task.options(**kept)
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    return f"there is no option {SHORT.repr(name)}.{nearest(name[:SHORT_NAME], known)}"
+
+
+def _wrong_task(value: Any) -> str:
+    return refusal("--task", value, Literal[tuple(TASKS)])
+
+
+def _refused(known: Known, value: Any, task: str | None = None) -> str:
+    """Why an option cannot have this value: any task's, or this one's, where another task's could have it."""
+    field = known.fields[task] if task is not None else known.first
+    sentence = refusal(option_name(known.name), value, field.type)
+    others = [other for other in known.tasks if other != task]
+    if task is None or not any(value in choices_in(known.fields[other].type) for other in others):
+        return sentence
+    return f"For --task {task}, {sentence}"
+
+
+def _raise(problems: list[str], where: str) -> None:
+    if problems:
+        raise ConfigError("\n".join(f"{where}: {problem}" if where else problem for problem in problems))

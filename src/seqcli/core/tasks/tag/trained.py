@@ -1,0 +1,221 @@
+"""A trained tagger: tag sentences with it, measure it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seqcli.core.data.ragged import Ragged, rows_in_order
+from seqcli.core.data.readers import find_files
+from seqcli.core.metrics import labels as metrics
+from seqcli.core.tasks.tag.file import TaggerFile
+from seqcli.core.tasks.tag.network import RecurrentTagger, build_tagger
+from seqcli.core.tasks.tag.plan import TagPlan
+from seqcli.core.tasks.tag.sentences import Sentence, SentenceSet, read_sentences
+from seqcli.core.tokenizers import UNK, Tokenizer
+from seqcli.core.tokenizers.word import WordTokenizer
+from seqcli.core.trained import NetworkTrained, Say, silent
+from seqcli.core.training.device import autocast, inference_precision
+from seqcli.errors import DataError
+
+TOKENS_AT_ONCE = 8192
+LONGEST = 100  # characters of a word that may be parted
+UNSEEN = -1  # a tag that training never saw
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A sentence's words and the tag of each; `unknown` says which words training never saw."""
+
+    words: list[str]
+    tags: list[str]
+    unknown: list[bool]
+
+
+class Tagger(NetworkTrained):
+    """A trained tagger: tag texts with it, measure it."""
+
+    file: ClassVar = TaggerFile
+    example: ClassVar = 'model.tag("Time flies like an arrow")'
+    plan: TagPlan
+    model: RecurrentTagger
+
+    def __init__(
+        self,
+        model: RecurrentTagger,
+        words: WordTokenizer,
+        characters: Tokenizer,
+        tags: list[str],
+        plan: TagPlan,
+        figures: dict[str, float] | None = None,
+    ) -> None:
+        self.model, self.words, self.characters, self.tags = model, words, characters, tags
+        self.plan, self.figures = plan, figures or {}
+
+    @classmethod
+    def network(cls, about: TaggerFile) -> RecurrentTagger:
+        return build_tagger(
+            about.config, about.tokenizer.vocab_size, about.character_tokenizer.vocab_size, len(about.tags), None
+        )
+
+    @classmethod
+    def of(cls, model: RecurrentTagger, about: TaggerFile) -> "Tagger":
+        return cls(model, about.tokenizer, about.character_tokenizer, about.tags, about.config, about.figures)
+
+    def facts(self) -> dict[str, str]:
+        return {"words": f"{len(self.words.words):,}", "tags": f"{len(self.tags):,}"}
+
+    # --- tagging ----------------------------------------------------------------------------------------------
+
+    @overload
+    def tag(self, texts: str) -> Tagged: ...  # type: ignore[overload-overlap]  # a str is one text, no list of texts
+    @overload
+    def tag(self, texts: Sequence[str]) -> list[Tagged]: ...
+    def tag(self, texts: str | Sequence[str]) -> Tagged | list[Tagged]:
+        """The words of a plain text, which is one sentence, and their tags; of several texts a list of that.
+
+        A text without words gives none.
+        """
+        if isinstance(texts, str):
+            return self.tag([texts])[0]
+        return self.tag_words([self.split(text) for text in texts])
+
+    def tag_words(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
+        """The tags of sentences that are words already."""
+        data = SentenceSet.of(sentences, self.words, self.characters)
+        found, _ = predict(self.model, data, precision=self.plan.precision)
+        unknown = data.words == UNK
+        return [
+            Tagged(list(words), [self.tags[k] for k in found[row]], unknown[data.rows[row]].tolist())
+            for row, words in enumerate(sentences)
+        ]
+
+    def split(self, text: str) -> list[str]:
+        """The words of a text. One that training never saw is parted where it knew the parts: don't into do n't."""
+        return [part for word in self.words.split_keeping_case(text) for part in self._parts(word)]
+
+    def _parts(self, word: str) -> list[str]:
+        if self._known(word) or len(word) > LONGEST:
+            return [word]
+        for cut in range(len(word) - 1, 0, -1):
+            left, right = word[:cut], word[cut:]
+            if ("'" in right or "’" in right) and self._known(right) and self._known(left):
+                return [left, right]
+        parts = [part for piece in word.split("-") for part in (piece, "-")][:-1]
+        return parts if len(parts) > 1 and all(map(self._known, parts)) else [word]
+
+    def _known(self, word: str) -> bool:
+        return bool(self.words.lookup([word])[0] != UNK)
+
+    # --- measuring --------------------------------------------------------------------------------------------
+
+    def read(self, path: str | Path) -> list[Sentence]:
+        """The tagged sentences of a file. Raises DataError when it has none, or a line that is wrong."""
+        found = list(read_sentences(find_files([path]), self.plan.column, self.plan.invalid_utf8))
+        if not found:
+            raise DataError(f"There is no tagged sentence in {path}.")
+        return found
+
+    def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
+        """Figures of a tagged file: accuracy, that of unknown words, of every tag; F1 of spans for BIO tags."""
+        sentences = self.read(path)
+        start = time.perf_counter()
+        data = SentenceSet.of([s.words for s in sentences], self.words, self.characters)
+        if not any(tag in set(self.tags) for s in sentences for tag in s.tags):
+            raise DataError(f"The model knows no tag of {path}; its own are {', '.join(self.tags[:8])}.")
+        if unseen := unseen_tags(sentences, self.tags):
+            say(unseen)
+        ours, loss = predict(self.model, data, tag_ids(sentences, self.tags), precision=self.plan.precision)
+        seconds = time.perf_counter() - start
+        given = [[self.tags[k] for k in row] for row in ours]
+        return {
+            **figures(given, sentences, data),
+            "loss": loss,
+            "sentences": len(sentences),
+            "sentences_per_s": len(sentences) / seconds,
+        }
+
+
+@torch.no_grad()
+def predict(
+    model: RecurrentTagger, data: SentenceSet, tags: Ragged | None = None, *, precision: str = "auto"
+) -> tuple[list[NDArray[np.int64]], float]:
+    """The likeliest tags of every sentence, and the loss of the right ones (nats a word) where these are given."""
+    device = next(model.parameters()).device
+    found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(data)
+    total, words = 0.0, 0
+    with autocast(inference_precision(precision, device), device):
+        spelled = spell(model, data.characters)
+        for part in rows_in_order(data.rows.lengths, TOKENS_AT_ONCE):
+            rows = part[data.rows.lengths[part] > 0]
+            if not len(rows):
+                continue  # nothing but empty sentences
+            forms, mask = data.rows.padded(rows)
+            ids = torch.from_numpy(data.words[forms.numpy()]).long().to(device)
+            scores = model(ids, mask.to(device), spelled, forms.to(device))
+            best = model.best(scores, mask.to(device)).cpu().numpy()
+            for k, row in enumerate(rows):
+                found[row] = best[k, : data.rows.lengths[row]]
+            if tags is not None:
+                wanted, _ = tags.padded(rows)
+                seen = (wanted != UNSEEN).all(1)  # sentences with an unseen tag have no finite loss
+                if seen.any():
+                    right, real = wanted[seen].to(device), mask[seen].to(device)
+                    total += model.losses(scores[seen.to(device)], right, real).item()
+                    words += int(real.sum())
+    return found, total / max(1, words)
+
+
+def spell(model: RecurrentTagger, characters: Ragged) -> torch.Tensor | None:
+    """What the characters of all forms tell, (forms, W): every one is read once."""
+    device = next(model.parameters()).device
+    out: torch.Tensor | None = None
+    for rows in rows_in_order(characters.lengths, 4 * TOKENS_AT_ONCE):
+        ids, mask = characters.padded(rows)
+        part = model.spell(ids.to(device), mask.to(device))
+        if part is None:
+            return None
+        if out is None:
+            out = part.new_empty(len(characters), part.shape[1])
+        out[torch.from_numpy(rows).to(device)] = part
+    return out
+
+
+def tag_ids(sentences: Sequence[Sentence], tags: Sequence[str]) -> Ragged:
+    """The numbers of the sentences' tags; UNSEEN for those that are not among `tags`."""
+    number = {tag: k for k, tag in enumerate(tags)}
+    return Ragged.of([np.array([number.get(tag, UNSEEN) for tag in s.tags], np.int32) for s in sentences])
+
+
+def unseen_tags(sentences: Sequence[Sentence], tags: Sequence[str]) -> str | None:
+    """A sentence for the user about tags that training never saw."""
+    known = set(tags)
+    strange = [tag for s in sentences for tag in s.tags if tag not in known]
+    if not strange:
+        return None
+    names = ", ".join(sorted(set(strange))[:8])
+    return f"Training never saw the tag {names} ({len(strange)} words): those always count as wrong."
+
+
+def figures(ours: Sequence[Sequence[str]], sentences: Sequence[Sentence], data: SentenceSet) -> dict[str, Any]:
+    """All figures of tags given against those of the sentences."""
+    given = [tag for row in ours for tag in row]
+    right = [tag for s in sentences for tag in s.tags]
+    unknown = (data.words == UNK)[data.rows.ids]
+    strange = [(a, b) for a, b, new in zip(given, right, unknown.tolist(), strict=True) if new]
+    found: dict[str, Any] = {"accuracy": metrics.accuracy(given, right)}
+    if strange:
+        found["unknown_accuracy"] = metrics.accuracy([a for a, _ in strange], [b for _, b in strange])
+    found |= {"f1": metrics.macro_f1(given, right), "words": len(right), "unknown_words": len(strange)}
+    if metrics.marks_spans(right):
+        precision, recall, f1 = metrics.span_scores(ours, [s.tags for s in sentences])
+        found |= {"span_precision": precision, "span_recall": recall, "span_f1": f1}
+    return found | {
+        "labels": [asdict(each) for each in metrics.by_label(given, right)],
+        "confusions": metrics.mistakes(given, right),
+    }

@@ -1,0 +1,1 @@
+"""Translation of texts by an encoder and a decoder, with attention."""

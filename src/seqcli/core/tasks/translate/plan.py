@@ -1,0 +1,86 @@
+"""The plan of a translation model: its options, with sizes and rates chosen by pairs, budget and machine."""
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from seqcli.core.config import Positive, decided, options
+from seqcli.core.tasks.translate.options import TranslateOptions
+from seqcli.core.training.plan import RecurrentPlan, Say, budget, dropout, machine, optimization, tell_speed
+from seqcli.core.training.speed import Seen, steps_per_second
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH_TOKENS = 1000
+
+
+@options
+class TranslatePlan(RecurrentPlan, TranslateOptions):
+    """A training of a translation model."""
+
+    task: Literal["translate"] = decided()
+    embedding_dim: Positive = decided()
+    joint_tokens: bool = decided()
+    max_length: Positive = decided()
+
+
+class Sizes(NamedTuple):
+    """Of the pairs to train on: their number, and of both sides together all tokens and different ones."""
+
+    pairs: int
+    tokens: tuple[int, int]
+    vocabulary: tuple[int, int]
+
+    @property
+    def lengths(self) -> tuple[float, float]:
+        """The mean length of a source and of a target."""
+        return self.tokens[0] / self.pairs, self.tokens[1] / self.pairs
+
+
+def make_plan(
+    options: TranslateOptions, sizes: Sizes, device: "torch.device", *, say: Say, bounded: bool = True
+) -> TranslatePlan:
+    """The plan for such pairs. `bounded` is False where a training goes on, whose budget stands."""
+    c, targets = options, sizes.tokens[1]
+    # dates, sums, names: a few characters in short texts are learnt as well, and sooner, by half the units
+    characters = c.tokens in ("char", "byte") and max(sizes.vocabulary) < 150
+    hidden = c.hidden or (128 if characters and max(sizes.tokens) < 40 * sizes.pairs else 256)
+    batch_tokens = BATCH_TOKENS if c.batch_size is None and c.batch_tokens is None else c.batch_tokens
+    fixed = {
+        **c.as_dict(),
+        **machine(c, device),
+        **budget(c, max(60.0, round(2e6 / targets)) if bounded else None),
+        **optimization(c, 0.5),
+        "hidden": hidden,
+        "embedding_dim": c.embedding_dim or hidden,
+        "batch_tokens": batch_tokens,
+        "joint_tokens": c.joint,
+    }
+    rows = c.batch_size or max(1, round((batch_tokens or BATCH_TOKENS) / sizes.lengths[1]))
+
+    def measured(hidden: int) -> float:
+        return speed(TranslatePlan(**{**fixed, "hidden": hidden, "dropout": 0.0}), rows, sizes)
+
+    seen = Seen(fixed, targets, rows * sizes.lengths[1], measured)
+    rate = c.dropout
+    if rate is None:
+        rate = dropout(seen.by(hidden) / targets, ((1.3, 0.1), (5.5, 0.2)), 0.3)
+    tell_speed(seen, hidden, say)
+    return TranslatePlan(**{**fixed, "dropout": rate})
+
+
+def speed(plan: TranslatePlan, rows: int, sizes: Sizes) -> float:
+    """Target tokens a second of training a translation model of these sizes here, on pairs of these mean lengths."""
+    import torch
+
+    from seqcli.core.tasks.translate.network import build_seq2seq
+
+    S, T = (max(1, round(length)) for length in sizes.lengths)
+    source = torch.arange(rows * S, device=plan.device).remainder(sizes.vocabulary[0]).view(rows, S)
+    target = torch.arange(rows * T, device=plan.device).remainder(sizes.vocabulary[1]).view(rows, T)
+    real = torch.ones_like(source, dtype=torch.bool), torch.ones_like(target, dtype=torch.bool)
+    steps = steps_per_second(
+        lambda: build_seq2seq(plan, *sizes.vocabulary, None),
+        lambda model: model.loss(source, real[0], target, target, real[1], label_smoothing=0.1),
+        plan,
+    )
+    return rows * T * steps
