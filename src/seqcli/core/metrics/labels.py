@@ -62,7 +62,7 @@ def by_label(ours: Sequence[str], right: Sequence[str]) -> list[OfLabel]:
 
 
 def macro_f1(ours: Sequence[str], right: Sequence[str]) -> float:
-    """Return the mean F1 of all labels that occur among the correct ones; rare labels count as much as frequent ones."""
+    """Return the mean F1 of all labels that occur among the correct ones; each label counts the same."""
     scores = [each.f1 for each in by_label(ours, right) if each.count]
     return sum(scores) / max(1, len(scores))
 
