@@ -73,7 +73,9 @@ class Optimization(Options):
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option(
         "Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon"
     )
-    lr: Annotated[float, Limits(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer")
+    lr: Annotated[float, Limits(gt=0)] | None = option(
+        "Optimization", "Peak learning rate.", auto="by task and optimizer"
+    )
     schedule: Literal["linear", "cosine", "constant", "plateau", "step"] = option(
         "Optimization", "How the learning rate falls after the warm-up.", "linear"
     )
