@@ -1,10 +1,17 @@
 """What happens during a training, as values. The loop yields them; only cli/ draws them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqcli.core.options import TrainingOptions
+
+Say = Callable[[str], None]  # is told, in a sentence, what the user should know while it is done
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,11 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """The base of the networks, one for each task."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     def input_tables(self) -> list[Tensor]:
         """The parameters that token ids are looked up in: embeddings, or the input weights that read one-hot vectors.
 

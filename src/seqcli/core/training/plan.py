@@ -3,11 +3,11 @@
 A trained model keeps its plan, and text is written without torch; so torch is imported here only by what needs it.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Fraction, Limits, Positive, decided, option_name, options
+from seqcli.core.events import Say
 from seqcli.core.options import Budget, RecurrentOptions, Tokens, TrainingOptions
 from seqcli.core.training.speed import Seen
 from seqcli.errors import ConfigError
@@ -15,7 +15,6 @@ from seqcli.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-Say = Callable[[str], None]
 MINUTES = 3.0  # of a training, where no budget is given
 PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}  # learning rates
 
