@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from rich.console import Group
 from rich.live import Live
@@ -16,7 +16,19 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, figure, stderr
-from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
+from seqcli.core.events import (
+    Evaluated,
+    Event,
+    Finished,
+    Logged,
+    Notice,
+    Planned,
+    Previewed,
+    Saved,
+    Started,
+    Stepped,
+    Tested,
+)
 from seqcli.core.tasks.registry import TASKS
 
 HEADING = len("  model  ")  # of a line of the description
@@ -50,9 +62,48 @@ class Drawer:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             self.run_dir, self.task = event.run_dir, event.plan.task
-        draw = getattr(self, "on_" + type(event).__name__.lower(), None)
-        if draw is not None:
-            draw(event)
+        match event:
+            case Started():
+                self.on_started(event)
+            case Notice():
+                self.on_notice(event)
+            case Planned():
+                self.on_planned(event)
+            case Stepped():
+                self.on_stepped(event)
+            case Logged():
+                self.on_logged(event)
+            case Evaluated():
+                self.on_evaluated(event)
+            case Previewed():
+                self.on_previewed(event)
+            case Saved():
+                pass
+            case Finished():
+                self.on_finished(event)
+            case Tested():
+                self.on_tested(event)
+            case _:
+                assert_never(event)
+
+    def on_started(self, event: Started) -> None:
+        """Show what is going to be trained; the others show what their events say. Here nothing is shown."""
+
+    def on_notice(self, event: Notice) -> None: ...
+
+    def on_planned(self, event: Planned) -> None: ...
+
+    def on_stepped(self, event: Stepped) -> None: ...
+
+    def on_logged(self, event: Logged) -> None: ...
+
+    def on_evaluated(self, event: Evaluated) -> None: ...
+
+    def on_previewed(self, event: Previewed) -> None: ...
+
+    def on_finished(self, event: Finished) -> None: ...
+
+    def on_tested(self, event: Tested) -> None: ...
 
     @property
     def named(self) -> str:
@@ -63,6 +114,11 @@ class Drawer:
     def resume_command(self) -> str:
         """What to type to go on with this run."""
         return f"seqcli train --resume {self.named}"
+
+
+def assert_never(event: NoReturn) -> NoReturn:
+    """A case that there is not; the type checker sees to that."""
+    raise AssertionError(event)
 
 
 class JsonDrawer(Drawer):
@@ -136,7 +192,7 @@ class LiveDrawer(Drawer):
         self._live = Live(self._figures(), console=stderr, refresh_per_second=8, transient=True)
         self._live.start()
 
-    def on_stepped(self, event: Any) -> None:
+    def on_stepped(self, event: Stepped) -> None:
         self._step = event.step
         if self._live is not None and event.step % 5 == 0:
             self._live.update(self._figures())

@@ -8,7 +8,7 @@ runs/NAME/config.yaml       everything, resolved
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from seqcli.core.catalogue import BEST, find, read_run
 from seqcli.core.config import option_name
+from seqcli.core.events import Say, silent
 from seqcli.core.files import Lock, write_whole
 from seqcli.core.options import TrainingOptions
 from seqcli.core.places import CONFIG, check_place, check_there, locked, new_place, not_made
@@ -35,7 +36,6 @@ if TYPE_CHECKING:  # torch is imported when a model is
     from seqcli.core.training.job import GradientJob, UpdateJob
     from seqcli.core.training.loop import Loop
 
-Say = Callable[[str], None]
 BUDGETS = {"steps", "epochs", "minutes"}
 MAY_CHANGE = {
     "steps",
@@ -175,7 +175,7 @@ def to_resume(
     return place, options.with_(**changes)
 
 
-def planned(options: TrainingOptions, say: Say = lambda text: None) -> TrainingOptions:
+def planned(options: TrainingOptions, say: Say = silent) -> TrainingOptions:
     """The plan of a training with these options: its data are read, sizes and rates chosen by them; nothing is trained,
     and no network made but what the speed of this machine is measured by."""
     plan: TrainingOptions = _job(options, say).plan

@@ -1,12 +1,12 @@
 """What all trained models have: how they are opened, where they compute, what they say of themselves."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from seqcli.core.events import Say, silent
 from seqcli.core.training.plan import Plan
 from seqcli.core.training.schema import ModelFile
 from seqcli.core.training.stored import Stored
@@ -16,12 +16,9 @@ if TYPE_CHECKING:  # text is written without torch
     import torch
     from torch import nn
 
+    from seqcli.core.layers import Network
+
 AnyTrained = TypeVar("AnyTrained", bound="NetworkTrained")
-Say = Callable[[str], None]
-
-
-def silent(text: str) -> None:
-    """Tell nobody."""
 
 
 class Trained(ABC):
@@ -72,7 +69,7 @@ class Trained(ABC):
 class NetworkTrained(Trained):
     """The base of those that compute by a torch network; `model` is that, in evaluation mode."""
 
-    model: "nn.Module"
+    model: "Network"
 
     @classmethod
     @abstractmethod
@@ -104,7 +101,7 @@ class NetworkTrained(Trained):
     @property
     def device(self) -> "torch.device":
         """Where its weights are."""
-        return next(self.model.parameters()).device
+        return self.model.device
 
     def in_precision(self) -> AbstractContextManager[object]:
         """Within, products run as fast as this device can, unless it was trained in fp32."""

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 
 import seqcli as package
 from seqcli.cli import console
-from seqcli.cli.commands.classify import Printer
-from seqcli.cli.commands.tag import Printer as TagPrinter
+from seqcli.cli.commands.classify import LabelPrinter
+from seqcli.cli.commands.tag import TagPrinter
 from seqcli.core.tasks.classify.trained import Classified, Classifier
 from seqcli.core.tasks.tag.trained import Tagged, Tagger
 
@@ -299,7 +299,7 @@ def test_tags_stand_under_their_words_and_nothing_is_cut(monkeypatch: pytest.Mon
 def test_labels_stand_under_one_another(seqcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {"개고양이": 0.75, "cat": 0.2, "a label that is longer than the terminal is wide, by far": 0.05}
     monkeypatch.setattr(console.stdout, "_width", 40)
-    out = Printer(probabilities=True, json=False, quiet=True, person=True)
+    out = LabelPrinter(probabilities=True, json=False, quiet=True, person=True)
     with console.stdout.capture() as caught:
         out.show("text", Classified("개고양이", names, [], None, known=True, truncated=False))
     lines = caught.get().rstrip("\n").split("\n")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from rich.cells import cell_len
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.draw.labels import cut, padded
-from seqcli.cli.lines import answer
+from seqcli.cli.lines import Printer, answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
 from seqcli.core import runs
 
@@ -45,7 +45,7 @@ def classify(
     One text a line. Probabilities are calibrated on the validation data.
     """
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="classify")
-    out = Printer(probabilities=probabilities, json=json, quiet=quiet, person=console.stdout_is_terminal())
+    out = LabelPrinter(probabilities=probabilities, json=json, quiet=quiet, person=console.stdout_is_terminal())
 
     def show(lines: Sequence[str]) -> None:
         full = [line for line in lines if line.strip()]
@@ -57,23 +57,24 @@ def classify(
     answer(text, show, out)
 
 
-class Printer:
-    """Prints labels, a line a text; an empty line has none."""
+class LabelPrinter(Printer):
+    """Prints labels, a line for each text; an empty line has none."""
+
+    nothing: ClassVar = {"text": None, "label": None}
 
     def __init__(self, *, probabilities: bool, json: bool, quiet: bool, person: bool) -> None:
-        self._probabilities, self._json, self._quiet, self._person = probabilities, json, quiet, person
-        self.line = 0
-        self.failed = False
+        super().__init__(json=json, quiet=quiet)
+        self._probabilities, self._person = probabilities, person
 
     def show(self, text: str, found: "Classified | None") -> None:
         """Print the label of one text."""
         self.line += 1
-        if found is not None and not self._quiet:
+        if found is not None and not self.quiet:
             if not found.known:
                 console.warn(f"Line {self.line}: the model knows nothing of {text[:60]!r}; its label is a guess.")
             if found.truncated:
                 console.warn(f"Line {self.line} is longer than the model reads; its beginning was classified.")
-        if self._json:
+        if self.json:
             console.print_json({"text": text, **(fields(found) if found else {"label": None})})
         elif found is None:
             console.write()
@@ -89,7 +90,7 @@ class Printer:
             console.write("\t".join(f"{label}\t{p:.4f}" for label, p in found.probabilities.items()))
         else:
             console.write(found.label)
-        if found is not None and found.weights is not None and not self._json:
+        if found is not None and found.weights is not None and not self.json:
             self._weights(found)
 
     def _weights(self, found: "Classified") -> None:
@@ -109,13 +110,6 @@ class Printer:
                 line = Text()
             line.append(" " * bool(line)).append_text(part)
         console.stdout.print(line)
-
-    def fail(self, why: str) -> None:
-        """The next line could not be read: an empty one stands for it."""
-        self.line += 1
-        self.failed = True
-        console.fail(f"Line {self.line} of the input {why}; an empty line stands for it.")
-        console.print_json({"text": None, "label": None}) if self._json else console.write()
 
 
 def fields(found: "Classified") -> dict[str, object]:

@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from rich.cells import cell_len
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.lines import answer
+from seqcli.cli.lines import Printer, answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
 from seqcli.core import runs
 from seqcli.errors import ConfigError
@@ -53,7 +53,7 @@ def tag(
     if format is None:
         trained_on = model.plan.files[0] if model.plan.files else ""
         format = "conllu" if trained_on.endswith(".conllu") else "tsv"
-    out = Printer(format, model.plan.column, json=json, person=console.stdout_is_terminal())
+    out = TagPrinter(format, model.plan.column, json=json, person=console.stdout_is_terminal())
 
     def show(lines: Sequence[str]) -> None:
         made = model.tag_words([line.split() for line in lines]) if pretokenized else model.tag(lines)
@@ -64,18 +64,19 @@ def tag(
     answer(text, show, out)
 
 
-class Printer:
+class TagPrinter(Printer):
     """Prints tagged sentences, each followed by a blank line."""
 
+    nothing: ClassVar = {"text": None, "words": [], "tags": []}
+
     def __init__(self, format: str, column: str, *, json: bool, person: bool) -> None:
-        self._format, self._column, self._json, self._person = format, column, json, person
-        self.line = 0
-        self.failed = False
+        super().__init__(json=json)
+        self._format, self._column, self._person = format, column, person
 
     def show(self, text: str, tagged: "Tagged") -> None:
         """Print one sentence."""
         self.line += 1
-        if self._json:
+        if self.json:
             console.print_json({"text": text, "words": tagged.words, "tags": tagged.tags})
         elif self._person:
             for row in in_columns(tagged, console.stdout.width):
@@ -84,13 +85,6 @@ class Printer:
             console.write(conllu(text, tagged, self._column, self.line))
         else:
             console.write("".join(f"{word}\t{tag}\n" for word, tag in zip(tagged.words, tagged.tags, strict=True)))
-
-    def fail(self, why: str) -> None:
-        """The next line could not be tagged: an empty sentence stands for it."""
-        self.line += 1
-        self.failed = True
-        console.fail(f"Line {self.line} of the input {why}; an empty sentence stands for it.")
-        console.print_json({"text": None, "words": [], "tags": []}) if self._json else console.write()
 
 
 def in_columns(tagged: "Tagged", width: int) -> list[Text]:

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.lines import answer
+from seqcli.cli.lines import Printer, answer
 from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads, flags_of, with_flags
 from seqcli.core import runs
 from seqcli.core.catalogue import newest
@@ -69,7 +69,7 @@ def translate(
         train_first(file, runs_dir, settings, sure=train, quiet=quiet or json)
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="translate")
     options |= {"attention": attention}
-    out = Printer(n_best=asked.n_best, json=json, quiet=quiet)
+    out = TranslationPrinter(n_best=asked.n_best, json=json, quiet=quiet)
     if file is not None:
         say = (lambda text: None) if quiet else console.notice
         pairs = model.read(file, skip_bad_lines=skip_bad_lines, say=say)
@@ -78,13 +78,14 @@ def translate(
         answer(text, lambda lines: out.show(model.translate(lines, first=out.line, **options)), out)
 
 
-class Printer:
-    """Prints translations in order; says on stderr what happened to which line."""
+class TranslationPrinter(Printer):
+    """Prints translations; says on stderr what happened to which line."""
+
+    nothing: ClassVar = {"source": None, "translation": None}
 
     def __init__(self, *, n_best: int, json: bool, quiet: bool) -> None:
-        self._n_best, self._json, self.quiet = n_best, json, quiet
-        self.line = 0  # of the input, the last one shown
-        self.failed = False
+        super().__init__(json=json, quiet=quiet)
+        self._n_best = n_best
 
     def show(self, translations: Iterable["Translation"]) -> None:
         """Print the translations of the next lines."""
@@ -95,7 +96,7 @@ class Printer:
             if t.unknown and not self.quiet:
                 shown = " ".join(map(repr, t.unknown[:8])) + (" ..." if len(t.unknown) > 8 else "")
                 console.warn(f"Line {self.line}: the model has never seen {shown}; read as <unk>.")
-            if self._json:
+            if self.json:
                 console.print_json(
                     {
                         "source": t.source,
@@ -111,23 +112,13 @@ class Printer:
                     console.write(f"{self.line}\t{candidate.score:.4f}\t{one_line(candidate.text)}")
             else:
                 console.write(one_line(t.text))
-            if t.attention and not self._json:
+            if t.attention and not self.json:
                 from seqcli.cli.draw import heatmap
 
                 console.write()
                 heatmap.show(t.source_tokens, t.target_tokens, t.attention, with_scale=True)
                 console.write()
         sys.stdout.flush()
-
-    def fail(self, why: str) -> None:
-        """The next line could not be translated: an empty one stands for it."""
-        self.line += 1
-        self.failed = True
-        console.fail(f"Line {self.line} of the input {why}; an empty line stands for it.")
-        if self._json:
-            console.print_json({"source": None, "translation": None})
-        else:
-            console.write()
 
 
 def one_line(text: str) -> str:
@@ -136,7 +127,7 @@ def one_line(text: str) -> str:
 
 
 def translate_pairs(
-    model: "Translator", pairs: Sequence[tuple[str, str]], options: dict[str, Any], out: Printer
+    model: "Translator", pairs: Sequence[tuple[str, str]], options: dict[str, Any], out: TranslationPrinter
 ) -> None:
     """The sources of pairs, and the figures of their translations against the targets on stderr."""
     import time

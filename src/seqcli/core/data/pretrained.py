@@ -1,6 +1,6 @@
 """Initializing an embedding with word vectors from a file: the options `--vectors` and `--freeze-vectors`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.core.data.vectors import read_head, read_vectors
+from seqcli.core.events import Say
 from seqcli.core.layers import Embedding
 from seqcli.core.options import RecurrentOptions
 from seqcli.core.tokenizers import SPECIALS, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import ConfigError, DataError
 
-Say = Callable[[str], None]
 AnyRecurrent = TypeVar("AnyRecurrent", bound=RecurrentOptions)
 
 

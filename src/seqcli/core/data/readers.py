@@ -177,3 +177,15 @@ def blocks(lines: Iterable[str], separator: str) -> Iterator[str]:
     rest = iter(lines)
     while part := list(itertools.islice(rest, 10_000)):
         yield separator.join(part)
+
+
+MEND = "Mend it, or pass such lines over with --skip-bad-lines."
+
+
+def bad_line(path: Path, number: int, what: str, line: str, advice: str = "") -> DataError:
+    """The error for a line that is not as it should be: where it is, what is wrong, how it begins, and what to do.
+
+    `number` counts from 1.
+    """
+    shown = line if len(line) <= 60 else line[:57] + "..."
+    return DataError(f"{path}, line {number}: {what}: {shown!r}." + (f" {advice}" if advice else ""))

@@ -7,6 +7,11 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """The base class of the networks. Each task has one."""
 
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on."""
+        return next(self.parameters()).device
+
     def input_tables(self) -> list[Tensor]:
         """Return the parameters that are looked up by token id: embeddings, or the input weights for one-hot vectors.
 

@@ -242,12 +242,14 @@ class Known:
         return f"{self._told(known, '; {tasks}: {text}')}; none for {and_(without)}"
 
     def _told(self, texts: Mapping[str, str], other: str) -> str:
-        """Texts by task as one text: that of most tasks, and then those of the `other` ones."""
+        """Texts by task as one text: that of most tasks, if there is one, and then those of the `other` ones."""
         by_text: dict[str, list[str]] = {}
         for task, text in texts.items():
             by_text.setdefault(text, []).append(task)
-        (first, _), *rest = sorted(by_text.items(), key=lambda item: -len(item[1]))
-        return first + "".join(other.format(tasks=and_(tasks), text=text) for text, tasks in rest)
+        most = max(by_text, key=lambda text: len(by_text[text]))
+        first = most if 2 * len(by_text[most]) > len(texts) else ""
+        rest = (other.format(tasks=and_(tasks), text=text) for text, tasks in by_text.items() if text != first)
+        return (first + "".join(rest)).removeprefix("; ")
 
 
 @cache

@@ -4,11 +4,11 @@ This file holds what the plans of all tasks share. A trained model keeps its pla
 without torch, so torch is imported only in the functions that need it.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Fraction, Limits, Positive, decided, option_name, options
+from seqcli.core.events import Say
 from seqcli.core.options import Budget, RecurrentOptions, Tokens, TrainingOptions
 from seqcli.core.training.speed import Seen
 from seqcli.errors import ConfigError
@@ -16,7 +16,6 @@ from seqcli.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-Say = Callable[[str], None]
 MINUTES = 3.0  # how long a training takes when no budget is given
 PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}  # default peak learning rates
 

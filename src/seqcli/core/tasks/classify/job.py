@@ -17,6 +17,7 @@ from seqcli.core import tokenizers
 from seqcli.core.data.pretrained import start_from_vectors, with_width
 from seqcli.core.data.ragged import Lines, RowBatches
 from seqcli.core.data.readers import blocks, find_files, tell_skipped
+from seqcli.core.events import Say, silent
 from seqcli.core.layers.dropout import word_dropout
 from seqcli.core.tasks.classify.network import RecurrentClassifier, build_classifier
 from seqcli.core.tasks.classify.options import ClassifyOptions
@@ -24,7 +25,6 @@ from seqcli.core.tasks.classify.plan import check, make_plan
 from seqcli.core.tasks.classify.table import Labelled, LabelReader, at_most, is_number, stratified
 from seqcli.core.tasks.classify.trained import best_temperature, figures, predict, unseen_labels
 from seqcli.core.tokenizers import UNK, Tokenizer
-from seqcli.core.trained import Say, silent
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core.data.readers import Invalid, read_lines
+from seqcli.core.data.readers import MEND, Invalid, bad_line, read_lines
 from seqcli.errors import ConfigError, DataError
 
 CELL = 1 << 24  # characters of a CSV cell; more than that is a quote that was left open
@@ -61,13 +61,12 @@ class LabelReader:
                 elif self.skip:
                     self.skipped += 1
                 else:
-                    raise DataError(self._complaint(path, number, row, width, text))
+                    raise self._complaint(path, number, row, width, text)
 
-    def _complaint(self, path: Path, number: int, row: list[str], width: int, text: int) -> str:
+    def _complaint(self, path: Path, number: int, row: list[str], width: int, text: int) -> DataError:
         """What is wrong with a row, and what to do."""
         csv_file = is_csv(path)
         line = ("," if csv_file else "\t").join(row)
-        shown = line if len(line) <= 60 else line[:57] + "..."
         what = f"{len(row)} column{'s' * (len(row) != 1)} where "
         if len(row) == width:
             what = f"an empty {'label' if row[text].strip() else 'text'}"
@@ -75,12 +74,12 @@ class LabelReader:
             what += f"the header has {width}"
         else:
             what += f"a labelled text has 2, {'TEXT,LABEL' if csv_file else 'TEXT TAB LABEL'}"
-        mend = "Mend it, or pass such lines over with --skip-bad-lines."
+        mend = MEND
         other = next((sign for sign in ("\t", ";", "|") if sign in line), None)
         if len(row) == number == 1 and other:
             wanted = "commas" if csv_file else "tabs"
             mend = f"Columns are parted by {wanted} here; are yours by {other!r}? Then save them with {wanted}."
-        return f"{path}, line {number}: {what}: {shown!r}. {mend}"
+        return bad_line(path, number, what, line, mend)
 
     def _rows(self, path: Path) -> Iterator[Row]:
         """Lines as cells, with their numbers; quotes count in .csv files only."""

@@ -13,13 +13,14 @@ from torch.nn import functional as F
 
 from seqcli.core.data.ragged import Lines, rows_in_order
 from seqcli.core.data.readers import find_files, tell_skipped
+from seqcli.core.events import Say, silent
 from seqcli.core.metrics import labels as metrics
 from seqcli.core.tasks.classify.file import ClassifierFile
 from seqcli.core.tasks.classify.network import RecurrentClassifier, build_classifier
 from seqcli.core.tasks.classify.plan import ClassifyPlan
 from seqcli.core.tasks.classify.table import Labelled, LabelReader
 from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
-from seqcli.core.trained import NetworkTrained, Say, silent
+from seqcli.core.trained import NetworkTrained
 from seqcli.core.training.device import autocast, inference_precision
 from seqcli.errors import ConfigError, DataError
 
@@ -142,7 +143,7 @@ class Classifier(NetworkTrained):
 @torch.no_grad()
 def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto") -> tuple[Tensor, list[Tensor] | None]:
     """Scores of all texts (n, K), and what attention pooling gave each of their tokens."""
-    device = next(model.parameters()).device
+    device = model.device
     scores: list[Tensor] = [torch.empty(0)] * len(lines)
     weights: list[Tensor] = [torch.empty(0)] * len(lines)
     attended = False

@@ -11,6 +11,7 @@ import torch
 from seqcli.core import tokenizers
 from seqcli.core.config import fields_of
 from seqcli.core.data import TokenFile, find_texts, open_tokens
+from seqcli.core.events import Say, silent
 from seqcli.core.tasks.embed.network import WordTables, build_tables
 from seqcli.core.tasks.embed.options import EmbedOptions
 from seqcli.core.tasks.embed.plan import make_plan
@@ -18,7 +19,6 @@ from seqcli.core.tasks.embed.skipgrams import Block, WindowBatches, Words
 from seqcli.core.tasks.embed.trained import WordVectors
 from seqcli.core.tokenizers import SPECIALS
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import Say, silent
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import CheckpointError, DataError

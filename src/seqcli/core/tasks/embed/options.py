@@ -37,7 +37,6 @@ class EmbedOptions(TrainingOptions):
 
     window: Positive = option("Optimization", "How far a word sees to each side.", 5)
     optimizer: Literal["sgd"] = again(TrainingOptions, "optimizer", "sgd")
-    lr: Annotated[float, Limits(gt=0)] | None = again(TrainingOptions, "lr", auto="by objective")
     warmup: Annotated[int, Limits(ge=0)] = again(TrainingOptions, "warmup", 0)
     precision: Literal["auto", "fp32"] = again(TrainingOptions, "precision", "auto")
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from seqcli.core.data.readers import Invalid, find_files, read_lines
 from seqcli.core.data.vectors import Form, write_vectors
+from seqcli.core.events import Say, silent
 from seqcli.core.layers.network import shapes_of
 from seqcli.core.metrics.ranks import spearman
 from seqcli.core.tasks.embed.file import WordVectorsFile
@@ -20,7 +21,7 @@ from seqcli.core.tasks.embed.network import WordTables, build_tables
 from seqcli.core.tasks.embed.plan import EmbedPlan
 from seqcli.core.tokenizers import SPECIALS
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import Say, Trained, silent
+from seqcli.core.trained import Trained
 from seqcli.core.training.device import pick_device, use_threads
 from seqcli.core.training.stored import Stored
 from seqcli.core.weights import check_weights, sizes_of_a_file

@@ -81,7 +81,7 @@ class TorchSteps:
         self.network.eval()
         try:
             with torch.no_grad():
-                scores, after = self.network(ids.to(next(self.network.parameters()).device), state)
+                scores, after = self.network(ids.to(self.network.device), state)
         finally:
             self.network.train(training)
         return scores[:, -1].cpu().numpy(), after

@@ -13,13 +13,13 @@ from seqcli.core import tokenizers
 from seqcli.core.cells import cell_class
 from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.pretrained import start_from_vectors, with_width
+from seqcli.core.events import Say, silent
 from seqcli.core.tasks.lm.batches import Batches, LineBatches, StreamBatches
 from seqcli.core.tasks.lm.network import RecurrentLM, build_lm
 from seqcli.core.tasks.lm.options import LMOptions
 from seqcli.core.tasks.lm.plan import LMPlan, check, make_plan
 from seqcli.core.tasks.lm.trained import LanguageModel, evaluate
 from seqcli.core.tokenizers import Tokenizer
-from seqcli.core.trained import Say, silent
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError

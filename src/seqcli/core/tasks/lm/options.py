@@ -14,9 +14,7 @@ class LMOptions(Encoded):
     unit: Literal["stream", "line"] = option(
         "Data", "Read the files as one long text, or every line as a sequence of its own.", "stream"
     )
-    tokens: Literal["char", "byte", "word", "bpe"] | None = again(
-        Encoded, "tokens", auto="char, or word with --vectors"
-    )
+    tokens: Literal["char", "byte", "word", "bpe"] | None = again(Encoded, "tokens", auto="char")
     hidden: Positive | None = again(Encoded, "hidden", auto="128 to 768, by data and speed")
     embedding_dim: Positive | None = again(Encoded, "embedding_dim", auto="by vocabulary; as --hidden with --tie")
     tie: bool = option("Model", "Share the embedding with the output layer.", False)

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Literal
 
 from seqcli.core.config import Positive, decided, options
+from seqcli.core.events import Say
 from seqcli.core.tasks.lm.options import LMOptions
-from seqcli.core.training.plan import RecurrentPlan, Say, budget, dropout, machine, optimization, tell_speed
+from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization, tell_speed
 from seqcli.core.training.speed import Seen, steps_per_second
 from seqcli.errors import ConfigError
 

@@ -15,13 +15,14 @@ from seqcli.core.cells.numpy_steps import STEPS
 from seqcli.core.config import made
 from seqcli.core.decoding.options import SamplingOptions
 from seqcli.core.decoding.sampling import Filters
+from seqcli.core.events import Say, silent
 from seqcli.core.metrics.lm import figures
 from seqcli.core.tasks.lm.file import LanguageModelFile
 from seqcli.core.tasks.lm.generate import Steps, TorchSteps, generate
 from seqcli.core.tasks.lm.numpy_network import NumpyLM, weight_shapes
 from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
-from seqcli.core.trained import Say, Trained, silent
+from seqcli.core.trained import Trained
 from seqcli.core.training.stored import Stored
 from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError, DataError, VocabularyError
@@ -242,7 +243,7 @@ def evaluate(model: "RecurrentLM", data: "TokenFile") -> dict[str, float]:
 
     from seqcli.core.tasks.lm.batches import held_out_batches
 
-    device = next(model.parameters()).device
+    device = model.device
     total, hits, tokens, state = 0.0, 0, 0, None
     for batch, counted in held_out_batches(data.ids, data.ends, data.lines):
         here = batch.to(device)

@@ -13,6 +13,7 @@ from seqcli.core import tokenizers
 from seqcli.core.data.pretrained import start_from_vectors, with_width
 from seqcli.core.data.ragged import RowBatches
 from seqcli.core.data.readers import find_files
+from seqcli.core.events import Say, silent
 from seqcli.core.layers.dropout import word_dropout
 from seqcli.core.tasks.tag.file import TaggerFile
 from seqcli.core.tasks.tag.network import RecurrentTagger, build_tagger
@@ -23,7 +24,6 @@ from seqcli.core.tasks.tag.trained import Tagger, figures, predict, tag_ids, uns
 from seqcli.core.tokenizers import UNK
 from seqcli.core.tokenizers.char import CharTokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import Say, silent
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.core.data.ragged import Ragged
-from seqcli.core.data.readers import Invalid, read_lines
+from seqcli.core.data.readers import Invalid, bad_line, read_lines
 from seqcli.core.tokenizers import PAD, Ids, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import DataError
@@ -72,7 +72,7 @@ def _conllu(path: Path, start: int, lines: Sequence[Numbered], column: str) -> S
     for number, line in lines:
         found = line.count("\t") + 1
         if found != COLUMNS:
-            raise DataError(f"{path}, line {number}: {found} columns where CoNLL-U has {COLUMNS}: {_short(line)}.")
+            raise bad_line(path, number, f"{found} columns where CoNLL-U has {COLUMNS}", line)
     try:
         (tokens,) = conllu.parse("\n".join(line for _, line in lines))
     except (conllu.exceptions.ParseException, ValueError) as error:
@@ -94,19 +94,13 @@ def _two_columns(path: Path, lines: Sequence[Numbered]) -> Sentence:
     for number, line in lines:
         columns = [part.strip() for part in line.split("\t")]
         if len(columns) != 2 or not all(columns):
-            raise DataError(
-                f"{path}, line {number}: {len(columns)} column{'s' * (len(columns) > 1)} where tagged text has WORD "
-                f"TAB TAG, and CoNLL-U {COLUMNS}: {_short(line)}."
-                if len(columns) != 2
-                else f"{path}, line {number}: an empty {'tag' if columns[0] else 'word'}: {_short(line)}."
-            )
+            many = f"{len(columns)} column{'s' * (len(columns) > 1)}"
+            what = f"{many} where tagged text has WORD TAB TAG, and CoNLL-U {COLUMNS}"
+            empty = f"an empty {'tag' if columns[0] else 'word'}"
+            raise bad_line(path, number, what if len(columns) != 2 else empty, line)
         sentence.words.append(columns[0])
         sentence.tags.append(columns[1])
     return sentence
-
-
-def _short(line: str) -> str:
-    return repr(line if len(line) <= 60 else line[:57] + "...")
 
 
 # --- ids ------------------------------------------------------------------------------------------------------------

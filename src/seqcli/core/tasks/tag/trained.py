@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seqcli.core.data.ragged import Ragged, rows_in_order
 from seqcli.core.data.readers import find_files
+from seqcli.core.events import Say, silent
 from seqcli.core.metrics import labels as metrics
 from seqcli.core.tasks.tag.file import TaggerFile
 from seqcli.core.tasks.tag.network import RecurrentTagger, build_tagger
@@ -19,7 +20,7 @@ from seqcli.core.tasks.tag.plan import TagPlan
 from seqcli.core.tasks.tag.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import NetworkTrained, Say, silent
+from seqcli.core.trained import NetworkTrained
 from seqcli.core.training.device import autocast, inference_precision
 from seqcli.errors import DataError
 
@@ -146,7 +147,7 @@ def predict(
     model: RecurrentTagger, data: SentenceSet, tags: Ragged | None = None, *, precision: str = "auto"
 ) -> tuple[list[NDArray[np.int64]], float]:
     """The likeliest tags of every sentence, and the loss of the right ones (nats a word) where these are given."""
-    device = next(model.parameters()).device
+    device = model.device
     found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(data)
     total, words = 0.0, 0
     with autocast(inference_precision(precision, device), device):
@@ -173,7 +174,7 @@ def predict(
 
 def spell(model: RecurrentTagger, characters: Ragged) -> torch.Tensor | None:
     """What the characters of all forms tell, (forms, W): every one is read once."""
-    device = next(model.parameters()).device
+    device = model.device
     out: torch.Tensor | None = None
     for rows in rows_in_order(characters.lengths, 4 * TOKENS_AT_ONCE):
         ids, mask = characters.padded(rows)

@@ -13,6 +13,7 @@ from torch import Tensor
 from seqcli.core import tokenizers
 from seqcli.core.data.pretrained import start_from_vectors, with_width
 from seqcli.core.data.readers import blocks, find_files, tell_skipped
+from seqcli.core.events import Say, silent
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.tasks.translate.network import Seq2Seq, build_seq2seq
 from seqcli.core.tasks.translate.options import TranslateOptions
@@ -21,7 +22,6 @@ from seqcli.core.tasks.translate.plan import Sizes, make_plan
 from seqcli.core.tasks.translate.trained import Translator, evaluate
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import Say, silent
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import ConfigError, DataError

@@ -24,7 +24,7 @@ class TranslateOptions(BySequences):
     )
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe")
 
-    hidden: Positive | None = again(BySequences, "hidden", auto="256, or 128 for short codes")
+    hidden: Positive | None = again(BySequences, "hidden", auto="128 or 256")
     embedding_dim: Positive | None = again(BySequences, "embedding_dim", auto="as --hidden")
     tie: bool = option("Model", "Share the embedding with the output layer.", True)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.core.data.ragged import Lines, RowBatches, rows_in_order
-from seqcli.core.data.readers import Invalid, read_lines
+from seqcli.core.data.readers import MEND, Invalid, bad_line, read_lines
 from seqcli.core.tokenizers import BOS, Tokenizer
 from seqcli.errors import DataError
 
@@ -74,10 +74,7 @@ class PairReader:
 
     def _bad(self, path: Path, number: int, what: str, line: str) -> None:
         if not self.skip:
-            shown = line if len(line) <= 60 else line[:57] + "..."
-            raise DataError(
-                f"{path}, line {number}: {what}: {shown!r}. Mend it, or pass such lines over with --skip-bad-lines."
-            )
+            raise bad_line(path, number, what, line, MEND)
         self.skipped += 1
 
 

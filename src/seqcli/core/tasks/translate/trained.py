@@ -18,6 +18,7 @@ from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.decoding.options import SearchOptions
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.decoding.search import GREEDY, Hypothesis, Search, beam_search, sample
+from seqcli.core.events import Say, silent
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.tasks.translate.decoder import Decoder
 from seqcli.core.tasks.translate.file import TranslatorFile
@@ -26,7 +27,7 @@ from seqcli.core.tasks.translate.pairs import Pair, PairReader, PairSet, pair_ba
 from seqcli.core.tasks.translate.plan import TranslatePlan
 from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import NetworkTrained, Say, silent
+from seqcli.core.trained import NetworkTrained
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 TOKENS_AT_ONCE = 8192  # source tokens of the sentences that are translated as one batch
@@ -304,7 +305,7 @@ def scores(ours: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
 @torch.no_grad()
 def evaluate(model: Seq2Seq, pairs: PairSet, *, reverse_source: bool) -> dict[str, float]:
     """Loss (nats a target token), perplexity and accuracy of the references; every target token counts once."""
-    device = next(model.parameters()).device
+    device = model.device
     total, hits, tokens = 0.0, 0, 0
     for batch in pairs_in_order(pairs, 4096, reverse_source=reverse_source):
         here = batch.to(device)
