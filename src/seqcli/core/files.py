@@ -92,7 +92,7 @@ def making(place: Path) -> Iterator[Path]:
 
 
 def sync_directory(path: Path) -> None:
-    """Flush the entries of a directory to the disk, so that a renaming survives a crash, where the system can do that."""
+    """Flush the entries of a directory to the disk, so that a renaming survives a crash, where that is possible."""
     with suppress(OSError):
         opened = os.open(path, os.O_RDONLY)
         try:
