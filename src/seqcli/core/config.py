@@ -82,7 +82,7 @@ def help_of(field: Field) -> str:
 
 
 def default_in_words(field: Field) -> str | None:
-    """Return in words what the value is if none is given, or None if there is nothing to show (a switch that is off)."""
+    """Return in words what the value is if none is given, or None if there is nothing to show."""
     if field.metadata["auto"] is not None:
         return str(field.metadata["auto"])
     if isinstance(field.default, bool):
@@ -329,7 +329,7 @@ def choices_in(annotation: Any) -> tuple[str, ...]:
 
 
 def parts(annotation: Any) -> list[Any]:
-    """Take a type apart: `Annotated[int, limits] | None` gives [int, limits], the type and what it is annotated with."""
+    """Take a type apart: `Annotated[int, limits] | None` gives [int, limits]: the type, and its annotations."""
     if hasattr(annotation, "__metadata__"):
         return [*parts(annotation.__origin__), *annotation.__metadata__]
     args = get_args(annotation)
