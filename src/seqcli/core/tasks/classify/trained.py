@@ -143,7 +143,7 @@ class Classifier(NetworkTrained):
 
 @torch.no_grad()
 def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto") -> tuple[Tensor, list[Tensor] | None]:
-    """Compute the scores of all texts (n, K) and, with attention pooling, the weights of their tokens, a list of (T,)."""
+    """Compute the scores of all texts (n, K) and, with attention pooling, the weights of their tokens."""
     device = model.device
     scores: list[Tensor] = [torch.empty(0)] * len(lines)
     weights: list[Tensor] = [torch.empty(0)] * len(lines)

@@ -74,14 +74,14 @@ class RecurrentTagger(Network):
         return scores
 
     def losses(self, scores: Tensor, tags: Tensor, mask: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Compute the loss of the correct tags (B, T) for scores (B, T, K), summed over all words: a scalar, in nats."""
+        """Compute the loss of the correct tags (B, T) for scores (B, T, K): a scalar in nats, summed over all words."""
         if self.crf is not None:
             with torch.autocast(scores.device.type, enabled=False):
                 return self.crf.loss(scores, tags, mask)
-        return F.cross_entropy(scores[mask], tags[mask], label_smoothing=label_smoothing, reduction="sum")  # (N, K), (N,)
+        return F.cross_entropy(scores[mask], tags[mask], label_smoothing=label_smoothing, reduction="sum")
 
     def best(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """Return the likeliest tags (B, T): with a CRF the likeliest sequence, otherwise the likeliest tag of each word."""
+        """Return the likeliest tags (B, T): with a CRF the likeliest sequence, otherwise the best tag of each word."""
         return self.crf.viterbi(scores, mask) if self.crf is not None else scores.argmax(2)
 
 

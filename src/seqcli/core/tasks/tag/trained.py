@@ -156,7 +156,7 @@ class Tagger(NetworkTrained):
 def predict(
     model: RecurrentTagger, data: SentenceSet, tags: Ragged | None = None, *, precision: str = "auto"
 ) -> tuple[list[NDArray[np.int64]], float]:
-    """Find the likeliest tags of every sentence, as numbers (T,), and the loss of the correct `tags`, if they are given.
+    """Find the likeliest tags of every sentence, as numbers (T,), and the loss of the correct `tags` if they are given.
 
     The loss is in nats per word; without `tags` it is 0.
     """
