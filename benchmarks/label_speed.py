@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 import seqcli
+from seqcli.cli import process
 from seqcli.core.layers import Embedding, Stack
 from seqcli.core.layers.characters import CharacterLSTM
 from seqcli.core.tasks.classify.trained import Classifier
@@ -94,6 +95,8 @@ def plain_classifier(model: Classifier) -> Callable[[Sequence[str]], list[str]]:
 
 def main() -> None:
     """Alternate ours and the plain loop."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
     parser.add_argument("file")

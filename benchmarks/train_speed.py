@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from seqcli.cli import process
 from seqcli.core.tasks.lm.job import LMJob
 from seqcli.core.tasks.registry import build
 from seqcli.core.training.device import autocast
@@ -79,6 +80,8 @@ def seconds(run: Callable[[int], None], steps: int) -> float:
 
 def main() -> None:
     """Compare every cell at every size."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("text")
     parser.add_argument("--precision", default="auto")

@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqcli.cli import process
 from seqcli.core.layers.cross_entropy import linear_cross_entropy
+from seqcli.core.layers.dropout import hand_down
 from seqcli.core.tasks.registry import build
 from seqcli.core.tasks.translate.job import TranslateJob
 from seqcli.core.training.averaging import Averaged
@@ -30,6 +32,8 @@ WARM_UP = 20
 
 def main() -> None:
     """Train a little, twice; then take a step apart."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs")
     parser.add_argument("--steps", type=int, default=150)
@@ -69,8 +73,8 @@ class Trainer:
 
     def __init__(self, job: TranslateJob) -> None:
         self.job, c = job, job.plan
-        assert c.lr and c.weight_decay is not None
         self.model = job.model.train()
+        hand_down(self.model, torch.Generator(job.device).manual_seed(c.seed))
         self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, torch.bfloat16)
         self.averaged = Averaged(self.model)
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 import seqcli
+from seqcli.cli import process
 from seqcli.core import runs
 from seqcli.core.data import find_texts, open_tokens
 from seqcli.core.events import Finished
@@ -87,6 +88,8 @@ def ours(train: str, test: str, epochs: int) -> dict[str, float]:
 
 def main() -> None:
     """The plain loop first: what seqcli sets for its process (how memory is kept) must not be there for it."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train")
     parser.add_argument("test")

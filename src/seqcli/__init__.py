@@ -54,13 +54,13 @@ def load(
 def Config(files: Files = (), *, config: str | Path | None = None, **options: Any) -> "TrainingOptions":  # noqa: N802 - it makes one, as a class would
     """The options of a training, checked: those of the task that `task` or the files' names tell.
 
-    `config` is a YAML file of options; those given here win over it. Raises ConfigError with a sentence for everything
-    that is wrong: an unknown name is answered with the nearest one.
+    `config` is a YAML file of options, or a recipe by its name: "recipe:char-gru"; those given here win over it. Raises
+    ConfigError with a sentence for everything that is wrong: an unknown name is answered with the nearest one.
     """
-    from seqcli.core.config import read_yaml
+    from seqcli.core.recipes import read_options
     from seqcli.core.tasks.registry import build, named
 
-    given = named(read_yaml(config), str(config)) if config is not None else {}
+    given = named(read_options(config), str(config)) if config is not None else {}
     found: TrainingOptions = build({**given, **({"files": files} if files else {}), **options})
     return found
 

@@ -49,7 +49,9 @@ def test_the_list_of_commands_says_the_first_line_of_each() -> None:
         assert inspect.cleandoc(function.__doc__).split("\n")[0] == entry.help
 
 
-@pytest.mark.parametrize("args", [("--help",), ("train", "-h"), ("sample", "--help")])
+@pytest.mark.parametrize(
+    "args", [("--help",), ("train", "-h"), ("sample", "--help"), ("recipes", "-h"), ("demo", "-h")]
+)
 def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     out, modules = imported(*args)
     assert out.startswith("Usage: seqcli ")
@@ -122,6 +124,10 @@ def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -
         ("seqcli sample --device c", ["cpu", "cuda"]),
         ("seqcli plot --what a", ["attention"]),
         ("seqcli export --to w", ["word2vec", "word2vec-binary"]),
+        ("seqcli recipes hello", ["hello-rnn"]),
+        ("seqcli recipes --copy na", ["names-classify", "names-line"]),
+        ("seqcli train --config recipe:ch", ["recipe:char-gru", "recipe:char-lstm", "recipe:chat"]),
+        ("seqcli train --config ", []),
     ],
 )
 def test_completion(words: str, wanted: list[str]) -> None:
@@ -132,6 +138,12 @@ def test_completion(words: str, wanted: list[str]) -> None:
     found, modules = completed(words)
     assert found == wanted
     assert not modules & set(HEAVY)
+
+
+def test_the_list_of_recipes_needs_no_torch() -> None:
+    out, modules = imported("recipes")
+    assert "char-gru" in out
+    assert not modules & {"torch", "numpy", "pydantic"}
 
 
 def test_other_shells_are_answered_as_fast() -> None:

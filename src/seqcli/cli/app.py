@@ -44,6 +44,12 @@ COMMANDS = {  # each line of help is the first of the command's own docstring; a
         "export",
         "Write word vectors for other programs: [bold]seqcli export RUN --to word2vec vectors.txt[/]",
     ),
+    "recipes": Entry(
+        "recipes",
+        "recipes",
+        "List the recipes, one a textbook system, to train with: [bold]seqcli train --config recipe:NAME[/]",
+    ),
+    "demo": Entry("demo", "demo", "Train on a small text of ours and write some more of it, in about a minute."),
 }
 
 
@@ -72,7 +78,8 @@ def common(
 ) -> None:
     """Train recurrent sequence models on your own text; sample, translate, tag, classify with them; measure them.
 
-    First steps: [bold]seqcli train corpus.txt[/], then [bold]seqcli sample --prime hello[/].
+    First steps: [bold]seqcli demo[/]; then with your own text [bold]seqcli train corpus.txt[/] and
+    [bold]seqcli sample --prime hello[/].
     """
 
 

@@ -220,6 +220,21 @@ def run_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete) and name == console.shown(name))
 
 
+def config_names(incomplete: str) -> list[str]:
+    """The recipes, where a name begins as theirs do; otherwise nothing, and the shell completes files."""
+    from seqcli.core.recipes import PREFIX, names
+
+    found = [PREFIX + name for name in names()] if incomplete else []
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """The recipes whose names begin so."""
+    from seqcli.core.recipes import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 def one_of(*choices: str) -> Callable[[str], list[str]]:
     """Completes an option that has these choices."""
 

@@ -41,6 +41,7 @@ PANELS = (
     "Reports",
     "Machine",
 )
+SCHEMA_FILE = "seqcli.schema.json"  # our YAML files tell editors to look for their schema in this file beside them
 SHORT = Repr()  # a shortened repr, so that a value from a file makes no sentence longer than a line or two
 SHORT.maxstring, SHORT.maxother, SHORT.maxlevel = 80, 80, 2
 
@@ -89,7 +90,7 @@ def default_in_words(field: Field) -> str | None:
         return "on" if field.default else None
     if isinstance(field.default, float):
         return f"{field.default:g}"
-    return None if field.default is None else str(field.default)
+    return None if field.default in (None, ()) else str(field.default)
 
 
 def choices_of(field: Field) -> tuple[str, ...]:
@@ -187,6 +188,10 @@ class OneOf:
 
         return core_schema.no_info_after_validator_function(known, handler(source))
 
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """How a JSON schema says so."""
+        return {**handler(core_schema), "enum": list(self.registry())}
+
 
 Positive = Annotated[int, Limits(ge=1, le=10**12)]
 Fraction = Annotated[float, Limits(ge=0, lt=1)]
@@ -224,7 +229,10 @@ class Options:
         import yaml
 
         end = "...\n"  # YAML writes this after a single scalar
-        lines = ["# seqcli train --config FILE reads this back; the command line wins over it."]
+        lines = [
+            f"# yaml-language-server: $schema={SCHEMA_FILE}",  # editors complete and check by it, if the file exists
+            "# seqcli train --config FILE reads this back; the command line wins over it.",
+        ]
         for panel in PANELS:
             known = {name: field for name, field in fields_of(type(self)).items() if panel_of(field) == panel}
             lines += [f"\n# {panel}"] if known else []
@@ -287,9 +295,11 @@ def json_schema(cls: type[Options]) -> dict[str, Any]:
     """Return the JSON schema of a class of options. The description of a property is its help and its default."""
     schema: dict[str, Any] = _checker(cls).model_json_schema()
     for name, field in fields_of(cls).items():
-        shown = default_in_words(field)
-        schema["properties"][name].pop("title", None)
-        schema["properties"][name]["description"] = help_of(field) + (f" Default: {shown}." if shown else "")
+        shown, known = default_in_words(field), schema["properties"][name]
+        known.pop("title", None)
+        if known.get("default") is None:  # chosen by the data, so there is nothing for an editor to fill in
+            known.pop("default", None)
+        known["description"] = help_of(field) + (f" Default: {shown}." if shown else "")
     return schema
 
 

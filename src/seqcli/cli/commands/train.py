@@ -1,16 +1,20 @@
 """seqcli train: a model from a text, from pairs, or from what is labelled."""
 
+import shlex
 import signal
 from collections.abc import Iterator
+from json import dumps
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console, help
-from seqcli.cli.command import run_names
+from seqcli.cli.command import config_names, run_names
 from seqcli.cli.options import FIRST, Json, Quiet, RunsDir, training_flags, with_flags
-from seqcli.core.config import read_yaml
+from seqcli.core.config import SCHEMA_FILE
+from seqcli.core.recipes import read_options
+from seqcli.core.tasks.option_schema import options_schema
 from seqcli.core.tasks.registry import all_options, build, check, task_for
 from seqcli.errors import ConfigError
 
@@ -38,7 +42,11 @@ def train(
     config: Annotated[
         list[str] | None,
         typer.Option(
-            "--config", metavar="FILE", help="Options from a YAML file; the command line wins.", show_default=False
+            "--config",
+            metavar="FILE",
+            help="Options from a YAML file, or recipe:NAME; flags win.",
+            show_default=False,
+            autocompletion=config_names,
         ),
     ] = None,
     resume: Annotated[
@@ -55,6 +63,13 @@ def train(
         bool,
         typer.Option(
             "--show-config", help="Print the configuration, with what was chosen by the data of FILE, and stop."
+        ),
+    ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help=f"Print the JSON schema of --config files, which editors look for in {SCHEMA_FILE}, and stop.",
         ),
     ] = False,
     json: Json = False,
@@ -76,6 +91,9 @@ def train(
     """
     from seqcli.core import runs
 
+    if schema:
+        console.write(dumps(options_schema(), indent=2, ensure_ascii=False))
+        return
     given = merged(config or [], options, files)
     if help_all:
         typer.echo(help.page(ctx, [param for param in ctx.params if suits(param, given)]))
@@ -94,9 +112,14 @@ def train(
         events = runs.resume(resume, options, runs_dir=runs_dir, say=say)
     else:
         if not named:
-            raise ConfigError("Give a file to train on: seqcli train FILE")
+            raise ConfigError(f"Give a file to train on: seqcli train {said(config or [])}FILE")
         events = runs.train(build(given), run=run, runs_dir=runs_dir, say=say)
     run_training(events, runs_dir=runs_dir, quiet=quiet, json=json)
+
+
+def said(config_files: list[str]) -> str:
+    """These configuration files as they were given."""
+    return "".join(f"--config {shlex.quote(source)} " for source in config_files)
 
 
 def suits(name: str, given: dict[str, Any]) -> bool:
@@ -136,7 +159,7 @@ def merged(config_files: list[str], options: dict[str, Any], files: list[str] | 
     problems = []
     for source in (*config_files, None):
         try:
-            values |= check(read_yaml(source) if source else options, source or "")
+            values |= check(read_options(source) if source else options, source or "")
         except ConfigError as error:
             problems.append(str(error))
     if problems:
