@@ -1,4 +1,4 @@
-"""The command line: what commands there are. One thin file a command, imported when it is called."""
+"""The command line and the table of its commands. Each command is a file of its own, imported when it is called."""
 
 from typing import Annotated
 
@@ -8,7 +8,9 @@ from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.command import NAMES, Entry, Group
 
-COMMANDS = {  # each line of help is the first of the command's own docstring; a test holds them together
+# The help of each command is the first line of its docstring, repeated here so that showing help imports no command. A
+# test makes sure that the two are equal.
+COMMANDS = {
     "train": Entry("train", "train", "Train a model on a file of yours: [bold]seqcli train corpus.txt[/]"),
     "sample": Entry(
         "sample", "sample", "Write text with a trained language model: [bold]seqcli sample --prime hello[/]"
@@ -54,7 +56,7 @@ COMMANDS = {  # each line of help is the first of the command's own docstring; a
 
 
 class Seqcli(Group):
-    """The commands."""
+    """The group of all commands."""
 
     entries = COMMANDS
 
@@ -84,7 +86,7 @@ def common(
 
 
 def main() -> None:
-    """Run the command line; the entry point of `seqcli` and of `python -m seqcli`."""
+    """Run the command line. This is the entry point of `seqcli` and of `python -m seqcli`."""
     console.use_utf8()
     with console.errors_mapped():
         app(prog_name="seqcli")

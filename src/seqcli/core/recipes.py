@@ -1,6 +1,6 @@
-"""The recipes that come with seqcli, one YAML file a textbook system, and the small data that they learn from.
+"""The recipes that come with seqcli, one YAML file for each textbook system, and the small data that they learn from.
 
-In the repository they are the directories recipes/ and data/ at its top; a wheel has both inside the package.
+In the repository they are the directories recipes/ and data/ at the top; a wheel has both inside the package.
 """
 
 import os
@@ -13,16 +13,17 @@ from seqcli.core.config import SHORT, nearest, read_yaml
 from seqcli.core.files import read_small
 from seqcli.errors import ConfigError, DataError
 
-PREFIX = "recipe:"  # of a recipe's name where the name of a configuration file may stand, too
-DATA = "data/"  # how recipes begin the names of files that come with seqcli
-SHORT_NAME = 100  # letters of an unknown name that are compared with those that are known
+PREFIX = "recipe:"  # marks the name of a recipe where the name of a configuration file may be given too
+DATA = "data/"  # how the names of files that come with seqcli begin in recipes
+SHORT_NAME = 100  # only so many letters of an unknown name are compared with the known ones
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe: its file, and what the comment at the head of that file says.
+    """A recipe: its file, and what the comment at the top of that file says.
 
-    The comment says what is learnt, then has indented commands, one a line, then "Expected:" and what is reached.
+    The comment says what is learned, then gives commands, one on each indented line, and then, after "Expected:", what
+    result to expect.
     """
 
     name: str
@@ -34,22 +35,22 @@ class Recipe:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Its options, as they stand there."""
+        """Its options as they are in the file."""
         return read_yaml(self.path)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files that it trains on, as it names them; none where it is for a file of the user's."""
+        """The files that it trains on, as it names them; empty for a recipe that needs a file of the user's."""
         return tuple(self.options.get("files", ()))
 
     @property
     def data(self) -> tuple[str, ...]:
-        """Those of its files that come with seqcli: data/NAME."""
+        """Those of its files that come with seqcli, as data/NAME."""
         return tuple(name for name in self.files if _ours(name) is not None)
 
 
 def home() -> Path:
-    """The directory in which recipes/ and data/ are: the package, or the repository that it is installed from."""
+    """Return the directory that holds recipes/ and data/: the package, or the repository it is installed from."""
     from importlib.resources import files
 
     package = Path(str(files("seqcli")))
@@ -58,12 +59,12 @@ def home() -> Path:
 
 
 def names() -> list[str]:
-    """The names of all recipes; nothing is read."""
+    """Return the names of all recipes. No recipe is read."""
     return sorted(path.stem for path in (home() / "recipes").glob("*.yaml"))
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name. Raises ConfigError, with the nearest one and all others, when there is none."""
+    """Return the recipe with this name. Raises ConfigError, which lists all recipes, if there is none."""
     known = names()
     if name not in known:
         close = nearest(name[:SHORT_NAME], known)
@@ -77,10 +78,10 @@ def recipe(name: str) -> Recipe:
 
 
 def read_options(source: str | os.PathLike[str]) -> dict[str, Any]:
-    """The options in a YAML file, or in a recipe by its name: `recipe:char-gru`.
+    """Read options from a YAML file, or from a recipe given by name, as in `recipe:char-gru`.
 
-    Files that a recipe names are those below the current directory, or else those that come with seqcli. Raises
-    ConfigError when there is no such file or recipe, or when it cannot be read.
+    A file that a recipe names is looked for below the current directory first, and then among those that come with
+    seqcli. Raises ConfigError when there is no such file or recipe, or when it cannot be read.
     """
     name = os.fspath(source)
     if name.startswith(PREFIX):
@@ -95,10 +96,11 @@ def read_options(source: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def copy(name: str, place: Path) -> dict[Path, bool]:
-    """Put a recipe into a directory, as NAME.yaml, and the data that it names, as data/FILE, below it.
+    """Copy a recipe into a directory as NAME.yaml, and the data that it names as data/FILE below that directory.
 
-    Returns every such file, and whether it was written: one that is there already, the same to the byte, is left alone.
-    Raises DataError when another file has such a name, before anything is written; OSError when writing fails.
+    Returns every file with True if it was written; a file that is there already with the same content is left as it is.
+    Raises DataError, before anything is written, when there is a different file with such a name; OSError when writing
+    fails.
     """
     found = recipe(name)
     sources = {place / f"{name}.yaml": found.path} | {place / data: home() / data for data in found.data}
@@ -108,19 +110,19 @@ def copy(name: str, place: Path) -> dict[Path, bool]:
             raise DataError(f"There is another {target} already, and nothing is overwritten. Move it, or go elsewhere.")
     for target, source in missing.items():
         target.parent.mkdir(exist_ok=True)
-        with target.open("xb") as file:  # never over what another process has put there meanwhile
+        with target.open("xb") as file:  # fails if another process has made such a file meanwhile
             file.write(source.read_bytes())
     return {target: target in missing for target in sources}
 
 
 def _ours(name: Any) -> Path | None:
-    """The file that comes with seqcli and that recipes call by this name, if it is one."""
+    """Return the file that comes with seqcli and has this name in recipes, or None if there is none."""
     path = home() / name if isinstance(name, str) and name.startswith(DATA) else None
     return path if path is not None and path.is_file() else None
 
 
 def _located(value: Any) -> Any:
-    """A value of a recipe, in which a file that is not below the current directory is the one that we have."""
+    """Return a value of a recipe, where data/NAME is replaced by our own file unless the user has one of that name."""
     if isinstance(value, list):
         return [_located(item) for item in value]
     path = _ours(value)

@@ -1,4 +1,4 @@
-"""The JSON schema of the YAML files that `--config` reads, by which editors complete and check them."""
+"""The JSON schema of the YAML files that `--config` reads, with which editors complete and check them."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ Schema = dict[str, Any]
 
 
 def options_schema() -> Schema:
-    """The schema of the options of all tasks, in the draft of JSON Schema that editors know best.
+    """Return the schema of the options of all tasks, in the draft of JSON Schema that editors know best.
 
-    An option may be what any of its tasks allows, or null, which is to say nothing. Where a file names its `task`,
-    there are only the options of that task, and only what it allows.
+    An option may have any value that one of its tasks allows, or null, which means the same as leaving it out. If a file
+    names its `task`, only the options of that task are allowed, with the values that it allows.
     """
     by_task = {name: json_schema(task.options)["properties"] for name, task in TASKS.items()}
     properties: Schema = {}
@@ -44,10 +44,11 @@ def options_schema() -> Schema:
 
 
 def _allowed(schema: Schema) -> list[Schema]:
-    """What a property may be, but for null, without what is said of it."""
+    """Return what a property may be, as a list of schemas without null, without default and description."""
     kinds = schema.get("anyOf") or [{key: schema[key] for key in schema if key not in ("default", "description")}]
     return [kind for kind in kinds if kind != {"type": "null"}]
 
 
 def _or_null(kinds: list[Schema]) -> Schema:
+    """Return a schema that allows any of these and null."""
     return {"anyOf": [*kinds, {"type": "null"}]}
