@@ -1,4 +1,4 @@
-"""The runs on disk: listed, found by name, and read as far as they say something of themselves."""
+"""The runs on disk: listing them, finding one by name, and reading what is shown of them. No model is loaded here."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BEST = "best.safetensors"
 
 @dataclass(frozen=True)
 class Run:
-    """What is on disk of a run."""
+    """A run as it is on disk."""
 
     name: str
     path: Path
@@ -26,17 +26,20 @@ class Run:
 
     @cached_property
     def points(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl that can be read."""
+        """The points of its learning curve: the lines of metrics.jsonl that can be read."""
         return read_points(self.path)
 
     @property
     def step(self) -> int:
-        """The last step that was written down."""
+        """The last step in metrics.jsonl; 0 if there is none."""
         return int(self.points[-1]["step"]) if self.points else 0
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The evaluation that the model was chosen by: that with the lowest loss, or the highest `select`."""
+        """The evaluation that the model was chosen by, a point of the curve.
+
+        It has the lowest validation loss, or the highest value of the metric in --select. None before any evaluation.
+        """
         figure, sign = ("val_loss", 1) if self.options.chosen_by == "loss" else (self.options.chosen_by, -1)
         known = [point for point in self.points if isinstance(point.get(figure), (int, float))]
         return min(known, key=lambda point: (sign * point[figure], point.get("val_loss") or 0.0), default=None)
@@ -49,20 +52,20 @@ class Run:
 
     @property
     def finished_at(self) -> float:
-        """When it last wrote a model, in seconds since 1970."""
+        """When the model was last written, in seconds since 1970."""
         return _written_at(self.path)
 
 
 def list_runs(runs_dir: str | Path = "runs", damaged: list[str] | None = None) -> list[Run]:
-    """The runs in a directory, newest first.
+    """Return the runs in a directory, the newest first.
 
-    What is no run is passed over; so is a damaged run, and what is wrong with it is added to `damaged`.
+    Other directories are skipped, and so are damaged runs; for each of those a sentence is appended to `damaged`.
     """
     found = []
     for path in _run_dirs(Path(runs_dir)):
         try:
             run = read_run(path)
-            run.points  # noqa: B018 - read now, so that whatever is wrong is found here
+            run.points  # noqa: B018 - read now, so that anything wrong with it is found here
             found.append(run)
         except (SeqcliError, OSError) as error:
             if damaged is not None:
@@ -71,14 +74,14 @@ def list_runs(runs_dir: str | Path = "runs", damaged: list[str] | None = None) -
 
 
 def read_run(path: Path) -> Run:
-    """The run in a directory. Raises CheckpointError when it is none, ConfigError when it is damaged."""
+    """Read the run in a directory. Raises CheckpointError when there is none, ConfigError when it is damaged."""
     if not (path / CONFIG).is_file():
         raise CheckpointError(f"{path} is no run: it has no {CONFIG}.")
     return Run(path.name, path, build(read_yaml(path / CONFIG), str(path / CONFIG)))
 
 
 def newest(runs_dir: str | Path = "runs", *tasks: str) -> Path | None:
-    """The newest run that has a model, of one of these tasks if some are given."""
+    """Return the newest run that has a model, of one of these tasks if any are given. None if there is none."""
     for path in _run_dirs(Path(runs_dir)):
         with suppress(SeqcliError, OSError):
             if (path / BEST).is_file() and (not tasks or read_run(path).options.task in tasks):
@@ -87,24 +90,25 @@ def newest(runs_dir: str | Path = "runs", *tasks: str) -> Path | None:
 
 
 def _run_dirs(runs_dir: Path) -> list[Path]:
-    """The directories that have a configuration in them, that with the newest model first."""
+    """Return the directories of runs, the one with the newest model first."""
     found = []
     for path in runs_dir.glob(f"*/{CONFIG}"):
-        with suppress(OSError):  # it was removed a moment ago
+        with suppress(OSError):  # it may have been deleted a moment ago
             found.append((_written_at(path.parent), path.parent.name, path.parent))
     return [path for _, _, path in sorted(found, reverse=True)]
 
 
 def _written_at(path: Path) -> float:
+    """Return when the model of a run was last written or, if it has none yet, its configuration."""
     best = path / BEST
     return (best if best.exists() else path / CONFIG).stat().st_mtime
 
 
 def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None = None) -> Path:
-    """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model
-    (for that task).
+    """Find a run: by its name, by a path, or with None the newest run that has a model (for `task`, if one is given).
 
-    Raises CheckpointError when there is none, naming the nearest.
+    Returns the directory of the run, or the path of a .safetensors file if that was given. Raises CheckpointError when
+    there is no such run, and suggests the name that is most similar.
     """
     if run is None:
         if (path := newest(runs_dir, *([task] if task else []))) is not None:

@@ -1,11 +1,11 @@
-"""How options become fields, flags, YAML and errors. No task is named here.
+"""How options are defined: fields that become command-line flags, YAML keys, checks and help. No task is named here.
 
-Every task has a class of options in its own folder, made of fields by `option`. The command line, the YAML keys, the
-checks and the help are all made from these fields; there is no second list. A default of None means "chosen from the
-data, the machine and the budget"; a task's plan is its options with all of that decided.
+Every task has a class of options in its own folder, whose fields are made by `option`. The command line, the YAML keys,
+the checks and the help are all derived from these fields; there is no second list. A default of None means that the
+value is chosen from the data, the machine and the budget. A task's plan is its options with all of that decided.
 
-The fields are of the standard library, so that a shell's completion and a page of help are there at once. Pydantic,
-which checks values by them, and YAML are imported when there is something to check or to read.
+The fields are those of standard dataclasses, so that shell completion and help appear at once. Pydantic, which checks
+values, and YAML are imported only when there is something to check or to read.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_: object) -> Callable[[Any], Any]:
-        """Only type checkers need to be told."""
+        """Stand in at run time for the real one, which only type checkers need."""
         return lambda decorator: decorator
 
 
@@ -41,8 +41,8 @@ PANELS = (
     "Reports",
     "Machine",
 )
-SCHEMA_FILE = "seqcli.schema.json"  # where our YAML tells editors to look for its schema: beside itself
-SHORT = Repr()  # shows a value from a file in a sentence: never longer than a line or two
+SCHEMA_FILE = "seqcli.schema.json"  # our YAML files tell editors to look for their schema in this file beside them
+SHORT = Repr()  # a shortened repr, so that a value from a file makes no sentence longer than a line or two
 SHORT.maxstring, SHORT.maxother, SHORT.maxlevel = 80, 80, 2
 
 Field = dataclasses.Field[Any]
@@ -53,36 +53,37 @@ Class = TypeVar("Class")
 
 
 def option(panel: str, help: str, default: Any = None, *, auto: str | None = None) -> Any:
-    """A field of a class of options. It stands in the help panel `panel` and is described by `help`, in one line.
+    """Define a field of a class of options.
 
-    `auto` says in words what a default of None becomes.
+    It is shown in the help panel `panel` and described by `help`, one line. `auto` says in words what a default of None
+    becomes.
     """
     return dataclasses.field(default=default, metadata={"panel": panel, "help": help, "auto": auto})
 
 
 def again(base: "type[Options]", name: str, default: Any = None, *, auto: str | None = None) -> Any:
-    """A field that `base` has too, with another type or default."""
+    """Define a field that `base` has too, with another type or default. Panel and help are taken from there."""
     known = fields_of(base)[name].metadata
     return option(known["panel"], known["help"], default, auto=auto)
 
 
 def decided() -> Any:
-    """A field of a plan that its options may leave open: the plan has no default for it. The rest is as there."""
+    """Define a field of a plan whose option may be left open. The plan has no default for it; the rest is inherited."""
     return dataclasses.field(metadata={"panel": None, "help": None, "auto": None})
 
 
 def panel_of(field: Field) -> str:
-    """The help panel of a field."""
+    """Return the name of a field's help panel."""
     return str(field.metadata["panel"])
 
 
 def help_of(field: Field) -> str:
-    """What a field is, in one line."""
+    """Return the description of a field, one line."""
     return str(field.metadata["help"])
 
 
 def default_in_words(field: Field) -> str | None:
-    """What a field is when nothing is said, in words; None for a switch that is off."""
+    """Return in words what the value is if none is given, or None if there is nothing to show."""
     if field.metadata["auto"] is not None:
         return str(field.metadata["auto"])
     if isinstance(field.default, bool):
@@ -93,20 +94,21 @@ def default_in_words(field: Field) -> str | None:
 
 
 def choices_of(field: Field) -> tuple[str, ...]:
-    """The choices of a field with a closed set of them, else ()."""
+    """Return the choices of a field that has a fixed set of them, otherwise ()."""
     return choices_in(field.type)
 
 
 def option_name(field: str) -> str:
-    """The flag of a field: `batch_size` is `--batch-size`."""
+    """Return the flag of a field: `--batch-size` for `batch_size`."""
     return "--" + field.replace("_", "-")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option, again, decided))
 def options(cls: type[Class]) -> type[Class]:
-    """Make a class a frozen dataclass of options. As in any class, what it redefines wins over what it inherits.
+    """Turn a class into a frozen dataclass of options. A field that the class defines replaces an inherited one.
 
-    A plain dataclass would let the last of several bases win, with all that this base inherits itself.
+    Of several bases that define a field, the first in the method resolution order wins, as for any attribute. A plain
+    dataclass would collect all fields of each base in turn, including inherited ones, and so let the wrong base win.
     """
     own = [vars(base).get("__annotations__", {}) for base in reversed(cls.__mro__)]
     merged: dict[str, Any] = {name: kind for kinds in own for name, kind in kinds.items() if not _is_of_class(kind)}
@@ -118,18 +120,19 @@ def options(cls: type[Class]) -> type[Class]:
         mine = vars(cls).get(name)
         if name not in vars(cls).get("__annotations__", {}):
             setattr(cls, name, dataclasses.field(default=field.default, metadata=field.metadata))
-        elif isinstance(mine, dataclasses.Field) and mine.metadata["help"] is None:  # decided, and described above
+        elif isinstance(mine, dataclasses.Field) and mine.metadata["help"] is None:  # made by `decided`
             setattr(cls, name, dataclasses.field(default=mine.default, metadata={**field.metadata, "auto": None}))
     cls.__annotations__ = merged
     return dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
 
 
 def _is_of_class(kind: Any) -> bool:
+    """Return whether an annotation is a ClassVar."""
     return getattr(kind, "__origin__", None) is ClassVar
 
 
 def fields_of(cls: "type[Options]") -> dict[str, Field]:
-    """The fields of a class of options by their names."""
+    """Return the fields of a class of options by name."""
     return {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # made by `options`
 
 
@@ -138,7 +141,7 @@ def fields_of(cls: "type[Options]") -> dict[str, Field]:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Between which numbers a field may be: at least `ge`, above `gt`, below `lt`, at most `le`."""
+    """The limits of a number: at least `ge`, above `gt`, below `lt`, at most `le`."""
 
     ge: float | None = None
     gt: float | None = None
@@ -146,7 +149,7 @@ class Limits:
     le: float | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """How pydantic learns them: its schema of a number has the same four names."""
+        """Give the limits to pydantic, whose schema of a number has the same four names."""
         return {**handler(source), **{k: v for k, v in dataclasses.asdict(self).items() if v is not None}}
 
     def __contains__(self, number: float) -> bool:
@@ -170,12 +173,12 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    """The choices of a text field that are those of a registry at the time when they are asked for."""
+    """The choices of a text field: the names in a registry, looked up at the time when they are needed."""
 
     registry: Callable[[], Iterable[str]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """How pydantic checks that a value is among them."""
+        """Let pydantic check that a value is one of the choices."""
         from pydantic_core import core_schema
 
         def known(value: str) -> str:
@@ -195,9 +198,9 @@ Fraction = Annotated[float, Limits(ge=0, lt=1)]
 
 
 class Options:
-    """The base of all classes of options. Making one raises ConfigError with a sentence for every value that cannot be.
+    """The base of all classes of options. All options are frozen; `with_` makes a changed copy.
 
-    All options are frozen; `with_` makes changed ones.
+    Making one raises ConfigError, with a sentence for every value that is not allowed.
     """
 
     def __post_init__(self) -> None:
@@ -214,20 +217,20 @@ class Options:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     def as_dict(self) -> dict[str, Any]:
-        """The values by the names of the fields."""
+        """Return the values by the names of the fields."""
         return {name: getattr(self, name) for name in fields_of(type(self))}
 
     def with_(self: AnyOptions, **changes: Any) -> AnyOptions:
-        """The same options with some fields changed, checked again."""
+        """Return a copy with some fields changed. Raises ConfigError for values that are not allowed."""
         return type(self)(**{**self.as_dict(), **changes})
 
     def to_yaml(self) -> str:
-        """YAML that `--config` reads back to equal options, in panels, each key with its help."""
+        """Return YAML that `--config` reads back to equal options. Keys are grouped in panels, each with its help."""
         import yaml
 
-        end = "...\n"  # how YAML closes a lone scalar
+        end = "...\n"  # YAML writes this after a single scalar
         lines = [
-            f"# yaml-language-server: $schema={SCHEMA_FILE}",  # editors complete and check by it, where it is there
+            f"# yaml-language-server: $schema={SCHEMA_FILE}",  # editors complete and check by it, if the file exists
             "# seqcli train --config FILE reads this back; the command line wins over it.",
         ]
         for panel in PANELS:
@@ -243,8 +246,11 @@ class Options:
 
 
 def made(cls: type[AnyOptions], values: Mapping[str, Any]) -> AnyOptions:
-    """Options of this class from values by name. Raises ConfigError for what is wrong, and for names that there are
-    not, with the nearest one."""
+    """Make options of this class from values by name.
+
+    Raises ConfigError, with a sentence for every value that is not allowed and every unknown name; for such a name the
+    most similar option is suggested.
+    """
     known = fields_of(cls)
     problems = [f"there is no option {SHORT.repr(name)}.{nearest(name, known)}" for name in values if name not in known]
     kept = {name: value for name, value in values.items() if name in known}
@@ -255,7 +261,7 @@ def made(cls: type[AnyOptions], values: Mapping[str, Any]) -> AnyOptions:
 
 
 def _make_checker(cls: type[Options]) -> Any:
-    """The fields as a model of pydantic's, which turns values into those of the fields' types and finds wrong ones."""
+    """Make a pydantic model with the same fields, which converts values to the fields' types and finds wrong ones."""
     from pydantic import ConfigDict, create_model
 
     fields: dict[str, Any] = {
@@ -269,12 +275,12 @@ _checker: Any = cache(_make_checker)
 
 
 def checked(cls: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, each of its field's type. They must be right: see `wrong_values`."""
+    """Return the values converted to the types of their fields. They must be valid: see `wrong_values`."""
     return dict(_checker(cls)(**values))
 
 
 def wrong_values(cls: type[Options], values: Mapping[str, Any]) -> list[str]:
-    """The names of the values that their fields cannot have."""
+    """Return the names of the values that are not allowed."""
     from pydantic import ValidationError
 
     try:
@@ -286,12 +292,12 @@ def wrong_values(cls: type[Options], values: Mapping[str, Any]) -> list[str]:
 
 
 def json_schema(cls: type[Options]) -> dict[str, Any]:
-    """The JSON schema of a class of options, in which every property is described by its help."""
+    """Return the JSON schema of a class of options. The description of a property is its help and its default."""
     schema: dict[str, Any] = _checker(cls).model_json_schema()
     for name, field in fields_of(cls).items():
         shown, known = default_in_words(field), schema["properties"][name]
         known.pop("title", None)
-        if known.get("default") is None:  # chosen by the data: nothing for an editor to fill in
+        if known.get("default") is None:  # chosen by the data, so there is nothing for an editor to fill in
             known.pop("default", None)
         known["description"] = help_of(field) + (f" Default: {shown}." if shown else "")
     return schema
@@ -301,19 +307,19 @@ def json_schema(cls: type[Options]) -> dict[str, Any]:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """' Did you mean X?' for the choice nearest in spelling, or nothing."""
+    """Return " Did you mean X?" with the choice that is most similar in spelling, or "" if none is similar."""
     close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""
 
 
 def refusal(option: str, got: Any, annotation: Any) -> str:
-    """The sentence for a value that an option of this type cannot have."""
+    """Return the error message for a value that an option of this type cannot have."""
     must = f"{option} is {SHORT.repr(got)}, but must be {in_words(annotation)}."
     return must + nearest(SHORT.repr(got).strip("'"), choices_in(annotation))
 
 
 def in_words(annotation: Any) -> str:
-    """What a value of this type is: `Annotated[int, Limits(ge=1)] | None` is "a whole number of at least 1"."""
+    """Describe a type in words: `Annotated[int, Limits(ge=1)] | None` is "a whole number of at least 1"."""
     if choices := choices_in(annotation):
         return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
     kind, *others = parts(annotation)
@@ -323,7 +329,7 @@ def in_words(annotation: Any) -> str:
 
 
 def choices_in(annotation: Any) -> tuple[str, ...]:
-    """The choices of a type with a closed set of them, else ()."""
+    """Return the choices of a type that has a fixed set of them, otherwise ()."""
     kind, *others = parts(annotation)
     for other in others:
         if isinstance(other, OneOf):
@@ -333,7 +339,7 @@ def choices_in(annotation: Any) -> tuple[str, ...]:
 
 
 def parts(annotation: Any) -> list[Any]:
-    """A type without None, and then what it is annotated with: `Annotated[int, limits] | None` gives [int, limits]."""
+    """Take a type apart: `Annotated[int, limits] | None` gives [int, limits]: the type, and its annotations."""
     if hasattr(annotation, "__metadata__"):
         return [*parts(annotation.__origin__), *annotation.__metadata__]
     args = get_args(annotation)
@@ -341,7 +347,7 @@ def parts(annotation: Any) -> list[Any]:
 
 
 def and_(words: Iterable[str]) -> str:
-    """Words as a list in a sentence: "a", "a and b", "a, b and c"."""
+    """Join words as in a sentence: "a", "a and b", "a, b and c"."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -350,7 +356,7 @@ def and_(words: Iterable[str]) -> str:
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The options in a YAML file. Raises ConfigError when it is missing, cannot be read, or holds anything else."""
+    """Read options from a YAML file. Raises ConfigError when it is missing, cannot be read, or holds anything else."""
     from seqcli.core import strict_yaml
 
     try:

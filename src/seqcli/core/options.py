@@ -1,4 +1,4 @@
-"""Options that tasks share, in groups. A task's own class inherits what it has, and changes defaults where it must."""
+"""Groups of options that tasks share. The options class of a task inherits from them, and may change defaults."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from seqcli.core.config import Fraction, Limits, OneOf, Options, Positive, optio
 
 @options
 class Texts(Options):
-    """What is read."""
+    """The data that a training reads."""
 
     task: str = option("Data", "What to learn.")
     files: tuple[str, ...] = option(
@@ -28,7 +28,7 @@ class Texts(Options):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All files that training reads."""
+        """All files of training data."""
         return self.files
 
 
@@ -49,7 +49,7 @@ class Tokens(Options):
 
 @options
 class Budget(Options):
-    """How long a training is; the smallest of these counts."""
+    """How long a training lasts. The smallest of epochs, steps and minutes counts."""
 
     epochs: Annotated[float, Limits(gt=0)] | None = option(
         "Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears"
@@ -65,7 +65,7 @@ class Budget(Options):
 
 @options
 class Optimization(Options):
-    """How weights are changed."""
+    """How the weights are updated."""
 
     batch_size: Positive | None = option(
         "Optimization", "Sequences trained side by side.", auto="by task, data and budget"
@@ -90,7 +90,7 @@ class Optimization(Options):
 
 @options
 class Reports(Options):
-    """How often a training reports and saves."""
+    """How often a training reports, evaluates and saves."""
 
     log_every: Positive | None = option("Reports", "Steps between log points.", auto="10, or about 100 in a run")
     eval_every: Positive | None = option(
@@ -105,7 +105,7 @@ class Reports(Options):
 
 @options
 class Machine(Options):
-    """Where, and in which arithmetic."""
+    """Where to compute, and in which precision."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option("Machine", "Where to compute.", "auto")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
@@ -120,11 +120,11 @@ class Machine(Options):
 
 @options
 class TrainingOptions(Texts, Tokens, Budget, Optimization, Reports, Machine):
-    """What every training has."""
+    """The options of every training."""
 
     @property
     def chosen_by(self) -> str:
-        """The validation figure that the best model is chosen by."""
+        """The validation metric that the best model is chosen by."""
         return "loss"
 
     @property
@@ -139,23 +139,23 @@ class TrainingOptions(Texts, Tokens, Budget, Optimization, Reports, Machine):
 
     @property
     def network_in_words(self) -> str:
-        """What is trained, in all that a reader of a run wants to know."""
+        """What is trained, in detail, as it is shown for a run."""
         return self.model_in_words
 
     @property
     def batch_in_words(self) -> str:
-        """What an update is computed from."""
+        """The size of a batch, in words."""
         return str(self.batch_size)
 
     @property
     def tokens_in_words(self) -> str:
-        """What is counted as the tokens of the data."""
+        """What the tokens of the data are, in words."""
         return f"{self.tokens} tokens"
 
 
 @options
 class RecurrentOptions(TrainingOptions):
-    """What every training of a recurrent network has."""
+    """The options of every training of a recurrent network."""
 
     cell: Annotated[str, OneOf(lambda: CELLS)] = option("Model", "The recurrent cell.", "lstm")
     hidden: Positive | None = option("Model", "Hidden units in a layer.")
@@ -183,7 +183,7 @@ class RecurrentOptions(TrainingOptions):
 
     @property
     def one_hot(self) -> bool:
-        """Whether ids enter the network as indicator vectors; a task that offers this has --encoding."""
+        """Whether ids enter the network as one-hot vectors. Tasks that offer this have the option --encoding."""
         return False
 
     @property
@@ -204,7 +204,7 @@ class RecurrentOptions(TrainingOptions):
 
 @options
 class Encoded(RecurrentOptions):
-    """For tasks whose ids may enter the network as one-hot vectors."""
+    """The options of tasks whose ids may enter the network as one-hot vectors."""
 
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
 
@@ -215,7 +215,7 @@ class Encoded(RecurrentOptions):
 
 @options
 class BySequences(RecurrentOptions):
-    """For tasks whose batches are whole sequences, read in both directions."""
+    """The options of tasks whose batches are whole sequences, which can be read in both directions."""
 
     bidirectional: bool = option("Model", "A second pass from the end.", True)
     batch_tokens: Positive | None = option("Optimization", "Tokens in a batch, instead of --batch-size.")

@@ -1,10 +1,12 @@
-"""The one door from a command, or from Python, to training and to a trained model.
+"""Training, resuming and opening runs: what the commands and the Python interface are built on.
 
-runs/NAME/config.yaml       everything, resolved
-          metrics.jsonl     one line a log point or evaluation
-          best.safetensors  the model to use; enough by itself
-          checkpoints/      the newest few, to resume from
-          .lock             locked while the run is trained
+A run is a directory:
+
+runs/NAME/config.yaml       all options, with everything decided
+          metrics.jsonl     the learning curve: one line for each log point and each evaluation
+          best.safetensors  the model to use; this one file is enough to use it
+          checkpoints/      the newest few checkpoints, to resume from
+          .lock             locked while the run is being trained
 """
 
 import hashlib
@@ -53,7 +55,7 @@ MAY_CHANGE = {
 
 
 class Where(TypedDict, total=False):
-    """Where a model is, and where it computes."""
+    """Keyword arguments of `load`: where the runs are, and where the model computes."""
 
     runs_dir: str | Path
     device: str
@@ -85,10 +87,10 @@ def open_model(
     device: str = "auto",
     threads: int = 0,
 ) -> "Trained":
-    """Open a trained model: by a run's name, its directory or a .safetensors file; None is the newest run, of that
-    `task` if one is given.
+    """Open a trained model, given by the name of a run, by its directory or by a .safetensors file.
 
-    Raises CheckpointError when there is none, or when it is of another task, damaged, or of another version.
+    With None the newest run is opened, of this `task` if one is given. Raises CheckpointError when there is none, or
+    when it is for another task, damaged, or from another version of seqcli.
     """
     from seqcli.core.tasks.model_file import task_in
     from seqcli.core.training.stored import naming, read, read_metadata
@@ -116,10 +118,11 @@ def open_model(
 def train(
     options: TrainingOptions, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
 ) -> "Iterator[Event]":
-    """Train into a new run, yielding events.
+    """Train a model in a new run, yielding events.
 
-    `say` is told, in words, what is done before the first event, while it is done; without it, in Notice events
-    afterwards. Raises ConfigError, DataError, TrainingError."""
+    Before the first event the data are read and sizes are chosen. `say` is called with sentences about that while it
+    happens; without `say` they come as Notice events afterwards. Raises ConfigError, DataError or TrainingError.
+    """
     from seqcli.core.training.loop import Loop
 
     check_place(run, Path(runs_dir))
@@ -137,9 +140,10 @@ def train(
 def resume(
     run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
 ) -> "Iterator[Event]":
-    """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
+    """Resume a run from its newest checkpoint, yielding events. The result has the same bits as without the break.
 
-    `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
+    `changes` are options that change: the budget, how often it reports, the device, the threads. Raises ConfigError for
+    any other option; also CheckpointError, DataError or TrainingError.
     """
     from seqcli.core.tasks.model_file import check_whole
     from seqcli.core.training.checkpoint import newest_checkpoint
@@ -161,7 +165,7 @@ def resume(
 def to_resume(
     run: str | Path, changes: dict[str, Any] | None = None, runs_dir: str | Path = "runs"
 ) -> tuple[Path, TrainingOptions]:
-    """The directory of a run and the options that it goes on with; see `resume`."""
+    """Return the directory of a run and the options that it is resumed with; see `resume`."""
     place = find(run, runs_dir)
     if place.is_file():
         raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
@@ -176,14 +180,17 @@ def to_resume(
 
 
 def planned(options: TrainingOptions, say: Say = silent) -> TrainingOptions:
-    """The plan of a training with these options: its data are read, sizes and rates chosen by them; nothing is trained,
-    and no network made but what the speed of this machine is measured by."""
+    """Return the plan of a training with these options, without training.
+
+    The data are read, and sizes and rates are chosen as for a training. No network is made, except small trials to
+    measure the speed of this machine.
+    """
     plan: TrainingOptions = _job(options, say).plan
     return plan
 
 
 def _job(options: TrainingOptions, say: Say, metadata: Mapping[str, Any] | None = None) -> "GradientJob | UpdateJob":
-    """What is to be learnt, its data read. With the `metadata` of a checkpoint, what goes on from it."""
+    """Make the job of a training, which reads its data. `metadata` are those of the checkpoint to resume from."""
     from seqcli.core.data.readers import find_files, find_texts
     from seqcli.core.training.device import precision_warning
 
@@ -197,10 +204,10 @@ def _job(options: TrainingOptions, say: Say, metadata: Mapping[str, Any] | None 
 
 
 def content_of(options: TrainingOptions) -> str:
-    """A digest of the files that a training depends on, for as long as it lasts.
+    """Return a digest of all files that a training depends on, by which a resumed run notices that they have changed.
 
-    Those of --valid too, by which the best weights are chosen; not of --vectors, which are in the checkpoint; nor of
-    --test, which is read when all is done.
+    It includes the file of --valid, by which the best weights are chosen. It does not include that of --vectors, since
+    the vectors are in the checkpoint, nor that of --test, which is only read at the end.
     """
     from seqcli.core.data.cache import file_digest
     from seqcli.core.data.readers import find_texts
@@ -211,7 +218,7 @@ def content_of(options: TrainingOptions) -> str:
 
 
 def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Iterator[Event]":
-    """The events of a training, while its run is locked, and then the figures of the test file."""
+    """Yield the events of a training whose run is locked, and then the metrics on the test file, if there is one."""
     from seqcli.core.events import Finished, Notice, Saved, Tested
 
     place, plan = loop.run_dir, loop.plan
@@ -233,7 +240,10 @@ def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Iter
 
 @contextmanager
 def _watched(place: Path, lock: Lock) -> Iterator[None]:
-    """Within, a file that cannot be written is a TrainingError, which says so when the whole directory is gone."""
+    """Turn an OSError within the `with` block into a TrainingError that says what to do.
+
+    If the cause is that the whole directory of the run has disappeared, the error says that.
+    """
     try:
         yield
     except CheckpointError:

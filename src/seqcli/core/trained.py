@@ -1,4 +1,4 @@
-"""What all trained models have: how they are opened, where they compute, what they say of themselves."""
+"""The base classes of all trained models: how they are opened, where they compute, how they are described."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -33,12 +33,14 @@ class Trained(ABC):
 
     @abstractmethod
     def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """The figures of a file like those that it was trained on. `say` is told what the user should know.
+        """Measure the model on a file like those that it was trained on. Returns the metrics by name.
 
-        Raises DataError for a file that it cannot be measured on."""
+        `say` is called with sentences that the user should know. Raises DataError for a file that it cannot be measured
+        on.
+        """
 
     def as_trained(self) -> dict[str, Any]:
-        """What `evaluate` is told beside the file, where a file is read as those were that it was trained on."""
+        """Return the keyword arguments of `evaluate` with which a file is read as in the training."""
         options = self.plan.as_dict()
         return {name: options[name] for name in self.measured_with if name in options}
 
@@ -67,26 +69,26 @@ class Trained(ABC):
 
 
 class NetworkTrained(Trained):
-    """The base of those that compute by a torch network; `model` is that, in evaluation mode."""
+    """The base of the trained models with a torch network, which is `model`, in evaluation mode."""
 
     model: "Network"
 
     @classmethod
     @abstractmethod
     def network(cls, about: Any) -> "nn.Module":
-        """The network that a model file describes, without its weights."""
+        """Make the network that a model file describes, without its weights."""
 
     @classmethod
     @abstractmethod
     def of(cls: type[AnyTrained], model: Any, about: Any) -> AnyTrained:
-        """The trained model of a network and what its file says."""
+        """Make the trained model from a network and the metadata of its file."""
 
     @classmethod
     def open(cls: type[AnyTrained], stored: Stored, device: str = "auto", threads: int = 0) -> AnyTrained:
-        """The model in a `best.safetensors`; `threads` are torch's, which stay as they are with 0.
+        """Make the model from the content of a `best.safetensors`, on a device.
 
-        Raises CheckpointError when the parts of the file do not fit together, ConfigError for a device that is not
-        there.
+        `threads` is the number of threads for torch; 0 leaves it as it is. Raises CheckpointError when the parts of the
+        file do not fit together, ConfigError for a device that does not exist.
         """
         from seqcli.core.layers.start import load_weights
         from seqcli.core.training.device import pick_device, use_threads
@@ -100,11 +102,14 @@ class NetworkTrained(Trained):
 
     @property
     def device(self) -> "torch.device":
-        """Where its weights are."""
+        """The device that the weights are on."""
         return self.model.device
 
     def in_precision(self) -> AbstractContextManager[object]:
-        """Within, products run as fast as this device can, unless it was trained in fp32."""
+        """Return a context manager in which the model computes in the fastest precision for its device.
+
+        A model that was trained in fp32 always computes in fp32.
+        """
         from seqcli.core.training.device import autocast, inference_precision
 
         return autocast(inference_precision(self.plan.precision, self.device), self.device)

@@ -1,7 +1,11 @@
-"""What every recurrent cell is: one pure step. A sequence is that step again and again, unless a cell knows better.
+"""The base class of all recurrent cells.
 
-A new cell is a file with a class and a line in CELLS: it defines its parameters and `step`, and its state is a
-NamedTuple of (B, H) tensors whose first one is its output. Everything else has a default that is correct.
+A cell is defined by one pure function, `step`, which takes the input and the state at one time step and returns the
+output and the next state. A sequence is processed by calling `step` once for each time step, unless the cell has a
+faster method that gives the same result.
+
+To add a cell, write a file with a class that defines its parameters and `step`, and add a line to CELLS. Its state is
+a NamedTuple of (B, H) tensors, the first of which is the cell's output. Everything else has a default that is correct.
 """
 
 from abc import abstractmethod
@@ -15,12 +19,12 @@ State = tuple[Tensor, ...]  # a NamedTuple of (B, H) tensors; its first field is
 
 
 class Cell(nn.Module):
-    """The base of all cells. Shapes: B batch, T time, I input, H hidden.
+    """The base class of all cells. Shapes: B batch, T time, I input size, H hidden size.
 
-    Input may be vectors, or integer ids: an id stands for its one-hot vector.
+    The input is either floating-point vectors or integer token ids. An id stands for its one-hot vector.
     """
 
-    state_type: ClassVar[Any]  # the NamedTuple of the state
+    state_type: ClassVar[Any]  # the NamedTuple class that holds the cell's state
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -28,61 +32,72 @@ class Cell(nn.Module):
 
     @abstractmethod
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One step: x (B, I) and a state of (B, H) -> output (B, H), and the state after. Pure."""
+        """Compute one time step: x (B, I) and a state of (B, H) tensors -> output (B, H) and the next state.
+
+        A pure function: it depends on its arguments and the parameters alone, and changes neither.
+        """
 
     def step_shared(self, x: Tensor, which: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One step of rows of which many have the same input: x (U, I) or ids (U,) holds each input once, and `which`
-        (B,) says which one a row has."""
-        return self.step(self.vectors(x)[which], state)
+        """Compute one time step for B rows that share U distinct inputs, as the hypotheses of a beam search do.
+
+        x (U, I), or ids (U,), holds each distinct input once; which (B,) is the index into x of each row's input.
+        Returns the same as `step`. A cell may override this to multiply each distinct input by W_ih only once.
+        """
+        return self.step(self.vectors(x)[which], state)  # x: (B, I)
 
     def vectors(self, x: Tensor) -> Tensor:
-        """Ids (...) as one-hot vectors (..., I); vectors as they are."""
+        """Return ids (...) as one-hot vectors (..., I). Floating-point vectors (..., I) are returned unchanged."""
         if x.is_floating_point():
             return x
         kind = next(self.parameters()).dtype
-        return F.one_hot(x, self.input_size).to(kind)
+        return F.one_hot(x, self.input_size).to(kind)  # (..., I)
 
     def initial_state(self, batch: int) -> Any:
-        """The zero state for `batch` rows, of the type and device of the cell's parameters."""
+        """Return the zero state for `batch` rows, with the dtype and on the device of the cell's parameters."""
         like = next(self.parameters())
         return self.state_type(*(like.new_zeros(batch, self.hidden_size) for _ in self.state_type._fields))
 
     def input_weights(self) -> list[Tensor]:
-        """The parameters of which one-hot vectors read a row or a column each, if there are such."""
+        """Return the parameters that are looked up by token id when the input is one-hot: a row or column for each id.
+
+        The default is none. Optimizers treat these like embedding tables rather than like dense matrices.
+        """
         return []
 
     # --- over time --------------------------------------------------------------------------------------------
 
     def loop(self, x: Tensor, state: Any, mask: Tensor | None = None) -> tuple[Tensor, Any]:
-        """The readable path: `step` after `step`. It defines what `sequence` must give.
+        """Process a sequence by calling `step` once for each time step. This readable version defines what `sequence`
+        must return, and tests compare the two.
 
-        x (B, T, I) or ids (B, T); mask (B, T) bool, True = real -> outputs (B, T, H), zero where not real, and
-        the state after each row's last real token.
+        x is (B, T, I), or ids (B, T); mask is (B, T) bool, True for real tokens and False for padding. Returns the
+        outputs (B, T, H), which are zero on padding, and each row's state after its last real token.
         """
         x, outputs = self.vectors(x), []  # (B, T, I)
         for t in range(x.shape[1]):
             y, new = self.step(x[:, t], state)  # (B, H)
             if mask is not None:
                 real = mask[:, t, None]  # (B, 1)
-                new = self.state_type(*(torch.where(real, n, o) for n, o in zip(new, state, strict=True)))
-                y = y * real
+                new = self.state_type(*(torch.where(real, n, o) for n, o in zip(new, state, strict=True)))  # (B, H)
+                y = y * real  # (B, H)
             outputs.append(y)
             state = new
         return torch.stack(outputs, dim=1), state  # (B, T, H)
 
     def sequence(self, x: Tensor, state: Any, mask: Tensor | None = None) -> tuple[Tensor, Any]:
-        """The fast path, equal to `loop`, which it is unless a cell has a faster one.
+        """Process a sequence, giving the same result as `loop`. A cell with a faster method overrides this.
 
-        The mask must be real tokens first, padding after, as batches are made.
+        Arguments and return values are those of `loop`, except that in each row of the mask all real tokens must come
+        before the padding. Batches are made that way.
         """
         return self.loop(x, state, mask)
 
     # --- the start --------------------------------------------------------------------------------------------
 
     def initialize(self, generator: torch.Generator | None) -> None:
-        """First values: matrices uniform by their number of columns, everything else zero.
+        """Set the initial weights: a matrix with n columns is uniform in +-1/sqrt(n), and everything else is zero.
 
-        Drawn from this generator or, for a cell alone outside of a network, from torch's own.
+        Random numbers come from `generator`. None uses torch's default generator, for a cell made outside of a network.
         """
         with torch.no_grad():
             for parameter in self.parameters():
@@ -93,18 +108,21 @@ class Cell(nn.Module):
 
 
 def last_real(values: Tensor, mask: Tensor, before: Tensor) -> Tensor:
-    """The value (B, H) at each row's last real token of values (B, T, H); `before` for rows without one."""
-    lengths = mask.sum(1)
-    rows = torch.arange(len(values), device=values.device)
-    return torch.where(lengths[:, None] > 0, values[rows, (lengths - 1).clamp(min=0)], before)
+    """Select from values (B, T, H) the entry at each row's last real token, (B, H).
+
+    A row of the mask (B, T) without any real token gets its row of `before` (B, H) instead.
+    """
+    lengths = mask.sum(1)  # (B,)
+    rows = torch.arange(len(values), device=values.device)  # (B,)
+    return torch.where(lengths[:, None] > 0, values[rows, (lengths - 1).clamp(min=0)], before)  # (B, H)
 
 
 def product_dtype(a: Tensor) -> torch.dtype:
-    """The type that matrix products run in: autocast's where it is on, else that of `a`."""
+    """Return the dtype in which matrix products run: that of autocast where it is enabled, otherwise that of `a`."""
     kind = a.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else a.dtype
 
 
 def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
-    """`function.apply(*args)`, which torch leaves without types."""
+    """Return `function.apply(*args)`. Torch's own method has no type annotations, so mypy would object to each call."""
     return function.apply(*args)

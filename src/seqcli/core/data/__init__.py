@@ -1,4 +1,4 @@
-"""Texts and token files: found, read, and tokenized once."""
+"""Data that several tasks share: finding and reading texts, token files, batches, files of word vectors."""
 
 from seqcli.core.data.readers import find_texts, read_blocks
 from seqcli.core.data.tokenfile import TokenFile, open_tokens

@@ -1,4 +1,4 @@
-"""An embedding that starts from a file of word vectors: `--vectors FILE`, `--freeze-vectors`, for any task of words."""
+"""Initializing an embedding with word vectors from a file: the options `--vectors` and `--freeze-vectors`."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -19,9 +19,10 @@ AnyRecurrent = TypeVar("AnyRecurrent", bound=RecurrentOptions)
 
 
 def with_width(options: AnyRecurrent) -> AnyRecurrent:
-    """The options with words as tokens, and an embedding as wide as the vectors; unchanged without `vectors`.
+    """Return the options with word tokens and an embedding as wide as the vectors in the file.
 
-    Raises ConfigError when another width or tokenizer is asked for.
+    Without `--vectors` the options are returned unchanged. Raises ConfigError when other options contradict this, such
+    as another tokenizer or another width.
     """
     if options.vectors is None:
         if options.freeze_vectors:
@@ -47,11 +48,12 @@ def start_from_vectors(
     say: Say,
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Give the rows of known words their vectors, and keep them so with `freeze_vectors`; nothing without `vectors`.
+    """Copy the vectors in the file into the embedding, and with `--freeze-vectors` keep those rows from being trained.
 
-    Returns what the job's own metadata must have among it: which rows are kept. With the `metadata` of a checkpoint,
-    which has the weights, the file is not read again, so a run goes on where the file is gone or another.
-    Raises DataError when no word of the vocabulary is in the file.
+    Without `--vectors` it does nothing. Returns what the job must include in its own metadata: the numbers of the
+    frozen rows. When a run is resumed, `metadata` are those of its checkpoint. The vectors are among its weights then,
+    so the file is not read again, and it does not matter if it has been changed or deleted. Raises DataError when no
+    word of the vocabulary is in the file.
     """
     if options.vectors is None:
         return {}
@@ -69,21 +71,23 @@ def start_from_vectors(
 
 @torch.no_grad()
 def start_from(embedding: Embedding, words: list[str], path: str, say: Say) -> Tensor:
-    """Copy the vectors of `words`, whose rows begin after those of the special tokens; returns the rows found (n,).
+    """Copy the vectors of `words` from a file into an embedding. Returns the numbers of the rows that were set, (n,).
 
-    A word that the file lacks takes the vector of its lower-case form, or keeps its random start.
+    The first word's row comes after those of the special tokens. A word that is not in the file gets the vector of its
+    lower-case form. If that is missing too, its row keeps its random values. `say` is told how many words were found.
     """
     lowered = {word.lower() for word in words}
     found = read_vectors(path, lowered.union(words))
     place = {word: k for k, word in enumerate(found.words)}
-    at = np.array([place.get(word, place.get(word.lower(), -1)) for word in words], dtype=np.int64)  # (V - 4,)
-    here = np.flatnonzero(at >= 0)
+    # for each word its row in the file's matrix, or -1: (V - 4,)
+    at = np.array([place.get(word, place.get(word.lower(), -1)) for word in words], dtype=np.int64)
+    here = np.flatnonzero(at >= 0)  # which words have a vector, (n,)
     if not len(here):
         raise DataError(
             f"None of the {len(words)} words of the vocabulary is in {path}: is it a file of another language?"
         )
-    rows = torch.from_numpy(here) + len(SPECIALS)
-    values = torch.from_numpy(found.matrix[at[here]])
+    rows = torch.from_numpy(here) + len(SPECIALS)  # (n,)
+    values = torch.from_numpy(found.matrix[at[here]])  # (n, E)
     embedding.weight[rows.to(embedding.weight.device)] = values.to(embedding.weight)
     lower = sum(words[k] not in place for k in here.tolist())
     say(

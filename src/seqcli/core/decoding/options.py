@@ -1,4 +1,4 @@
-"""What may be asked of those who write: a language model by sampling, a translation model by searching or drawing."""
+"""The options of decoding: how a language model samples text, and how a translation model searches or samples."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Temperature = Annotated[float, Limits(ge=0, le=100)]
 
 @options
 class SamplingOptions(Options):
-    """How text is drawn from a language model."""
+    """How text is sampled from a language model."""
 
     length: Positive = option("Decoding", "Tokens to write.", 400)
     temperature: Temperature = option("Decoding", "0 is greedy, 1 the model's own distribution.", 0.8)
@@ -29,7 +29,10 @@ class SamplingOptions(Options):
 
 @options
 class SearchOptions(Options):
-    """How a translation is searched for or, with a temperature, drawn."""
+    """How a translation is found: by beam search or, when a temperature is given, by sampling.
+
+    Raises ConfigError for options that do not go together.
+    """
 
     beam: Positive = option("Decoding", "Hypotheses kept side by side; 1 is greedy.", 5)
     n_best: Positive = option("Decoding", "Translations to print, with their scores.", 1)

@@ -1,8 +1,9 @@
-"""What a network starts from: random numbers, or stored weights.
+"""How a network gets its first weights: random initial values, or weights stored in a file.
 
-A network is first made on torch's meta device, where parameters have shapes and neither values nor memory. So what a
-configuration asks for can be compared with what a file has before any memory is taken; no number is drawn that stored
-weights would replace; and every number that is drawn comes from a generator of our own.
+A network is first made on torch's meta device, where parameters have shapes but neither values nor memory. That has
+three advantages: the shapes that a configuration asks for can be compared with those in a file before any memory is
+taken; no random numbers are drawn that stored weights would replace; and all random numbers come from a generator that
+the caller hands over, never from torch's global one.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,17 +22,17 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @runtime_checkable
 class Initializes(Protocol):
-    """A module that gives its own parameters their first values, drawn from a generator."""
+    """A module that sets the initial values of its own parameters, with random numbers from a generator."""
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Set every parameter that is the module's own."""
+        """Set the initial value of every parameter that belongs to the module itself."""
 
 
 def build(make: Callable[[], Network], plan: TrainingOptions, seed: int | None) -> Network:
-    """The network that `make` makes. Its parameters start from `seed` alone; with None they have no values yet, only
-    shapes, and are to be given stored ones (see `load_weights`).
+    """Make a network with `make` and initialize it with random numbers that depend on `seed` alone.
 
-    Raises ConfigError when it does not fit into memory.
+    With `seed` None the parameters have shapes but no values yet; give them stored ones with `load_weights`. Raises
+    ConfigError when the network does not fit into memory.
     """
     try:
         with torch.device("meta"):
@@ -51,11 +52,11 @@ def build(make: Callable[[], Network], plan: TrainingOptions, seed: int | None) 
 
 @torch.no_grad()
 def initialize(network: nn.Module, generator: torch.Generator) -> None:
-    """Give every parameter its first value, module by module in the order of their definition."""
+    """Set the initial value of every parameter, module by module in the order of their definition."""
     for module in network.modules():
         if isinstance(module, Initializes):
             module.initialize(generator)
-        elif isinstance(module, nn.Linear):  # torch's own start, which takes no generator
+        elif isinstance(module, nn.Linear):  # the values of torch's own initialization, which accepts no generator
             for parameter in module.parameters():
                 nn.init.uniform_(parameter, -(module.in_features**-0.5), module.in_features**-0.5, generator)
         else:
@@ -64,16 +65,17 @@ def initialize(network: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give a network that has shapes only its stored parameters, what it shares once.
+    """Give a network on the meta device its parameters from stored tensors, by name.
 
-    Raises CheckpointError when they do not fit.
+    A parameter that modules share is expected once. Raises CheckpointError when names, shapes or values do not fit.
     """
     check_weights(tensors, shapes_of(network))
-    _give(network, {name: tensors[name].clone() for name, _ in network.named_parameters()})  # at addresses of our own
+    # cloned, so that the network does not share memory with the caller's tensors
+    _give(network, {name: tensors[name].clone() for name, _ in network.named_parameters()})
 
 
 def _give(network: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Put these values in the place of the parameters; a parameter that modules share stays one."""
+    """Replace the parameters by these values. A parameter that several modules share stays shared."""
     new = {id(p): nn.Parameter(values[name]) for name, p in network.named_parameters()}
     for module in network.modules():
         for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):

@@ -1,1 +1,1 @@
-"""What can be learnt: one folder a task, and a registry of them."""
+"""The tasks: what can be learned. Each has a folder of its own, and registry.py lists them."""

@@ -1,4 +1,4 @@
-"""Model files of any task: what they say of themselves, and whether a training can go on from one."""
+"""Model files of any task: which task they are for, and whether a training can be resumed from one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from seqcli.errors import CheckpointError
 
 
 def task_in(metadata: Mapping[str, Any]) -> Task:
-    """The task of a model file. Raises CheckpointError when it names none that is known."""
+    """Return the task that a model file is for. Raises CheckpointError when it names none, or an unknown one."""
     name = metadata.get("task")
     if not isinstance(name, str):
         raise CheckpointError("The checkpoint is damaged, or holds no model: it does not name its task.")
@@ -22,14 +22,16 @@ def task_in(metadata: Mapping[str, Any]) -> Task:
 
 
 def model_file(metadata: Mapping[str, Any]) -> ModelFile:
-    """The metadata of a model file of any task, checked. Raises CheckpointError."""
+    """Check the metadata of a model file of any task, and return them. Raises CheckpointError."""
     found: ModelFile = task_in(metadata).file.of(metadata)
     return found
 
 
 def check_whole(task: Task, model: Stored, state: Stored) -> None:
-    """Raises CheckpointError, naming what is wrong, when these are not the model and the state of a training for the
-    task: by what they say of themselves, and by the names, shapes and types of all tensors."""
+    """Raise CheckpointError, which says what is wrong, unless these are model and state of a training for `task`.
+
+    Their metadata are checked, and the names, shapes, types and values of all tensors.
+    """
     from seqcli.core.layers.network import shapes_of
     from seqcli.core.training.state import check_state
     from seqcli.core.weights import check_weights

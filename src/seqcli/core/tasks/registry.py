@@ -1,4 +1,7 @@
-"""The tasks there are, and where everything of each one is. Needs no torch: what does is imported when it is used."""
+"""The registry of tasks, which says where the parts of each task are, and the options of all tasks together.
+
+It needs no torch: the parts of a task are imported when they are used.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,48 +28,52 @@ from seqcli.core.config import (
 )
 from seqcli.errors import ConfigError
 
-SHORT_NAME = 100  # letters of an unknown name that are compared with those that are known
+SHORT_NAME = 100  # only so many letters of an unknown name are compared with the known ones
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task: what it is called, by what it is recognized, and where its parts are."""
+    """A task: what it is called, how it is recognized, and where its parts are.
+
+    The four classes are given as "module.Class" within the folder of the task.
+    """
 
     name: str
-    noun: str  # what a trained model of it is called
-    example: str  # what to write behind `seqcli train` to train one
-    use: str  # the command that uses one
-    try_it: str  # what to write behind `seqcli` to try one
+    noun: str  # what a trained model is called
+    example: str  # what to write after `seqcli train` to train a model
+    use: str  # the command that uses a model
+    try_it: str  # what to write after `seqcli` to try a model
     options_class: str
     job_class: str
     file_class: str
     trained_class: str
-    suffixes: tuple[str, ...] = ()  # the endings of files that are for it
-    told_by: tuple[str, ...] = ()  # options that are given for it alone
+    suffixes: tuple[str, ...] = ()  # the endings of file names that this task is chosen for
+    told_by: tuple[str, ...] = ()  # options that only this task has, so that it is chosen when they are given
     reads_directories: bool = False
-    needs_torch: bool = True  # to use a trained model on a processor
+    needs_torch: bool = True  # whether a trained model needs torch to be used on a CPU
 
     @cached_property
     def options(self) -> Any:
-        """What may be asked of a training: a class of options."""
+        """The class of its options."""
         return self._found(self.options_class)
 
     @cached_property
     def job(self) -> Any:
-        """What the training loop needs: see training.job.Job."""
+        """The class of its job, which the training loop needs: see training.job.Job."""
         return self._found(self.job_class)
 
     @cached_property
     def file(self) -> Any:
-        """What a model file of it says of itself: see training.schema.ModelFile."""
+        """The class of the metadata of its model files: see training.schema.ModelFile."""
         return self._found(self.file_class)
 
     @cached_property
     def trained(self) -> Any:
-        """What a command or a notebook holds: see core.trained.Trained."""
+        """The class of its trained models: see core.trained.Trained."""
         return self._found(self.trained_class)
 
     def _found(self, place: str) -> Any:
+        """Import a class, given as "module.Class"."""
         module, name = place.split(".")
         return getattr(import_module(f"seqcli.core.tasks.{self.name}.{module}"), name)
 
@@ -139,20 +146,21 @@ TASKS: dict[str, Task] = {
         ),
     )
 }
-DEFAULT = "lm"  # of files whose name tells nothing
+DEFAULT = "lm"  # the task for files whose name says nothing
 
 
 def task(name: str) -> Task:
-    """The task of that name. Raises ConfigError listing the choices."""
+    """Return the task with this name. Raises ConfigError, listing the choices, if there is none."""
     if name not in TASKS:
         raise ConfigError(f"There is no task {name!r}; the tasks are {', '.join(TASKS)}.{nearest(name, TASKS)}")
     return TASKS[name]
 
 
 def task_for(values: Mapping[str, Any]) -> Task:
-    """The task that these options name, or that they or the first file's name tell.
+    """Return the task that these options are for.
 
-    Raises ConfigError for a task that there is not.
+    It is the one that they name, or else one that has an option which no other task has, or else the one for the name
+    of the first file. Raises ConfigError when they name a task that does not exist.
     """
     if (named := values.get("task")) is not None:
         return task(named) if isinstance(named, str) else task(str(named))
@@ -166,7 +174,7 @@ def task_for(values: Mapping[str, Any]) -> Task:
 
 
 def tasks_to_measure_on(path: Path, lines: list[str]) -> tuple[str, ...]:
-    """The tasks whose models such a file can measure: by its ending, and of a table by the shape of its first lines."""
+    """Return the tasks whose models can be measured on a file, by its ending and, for a table, by its first lines."""
     suffix = path.suffix.lower()
     if suffix == ".conllu":
         return ("tag",)
@@ -174,7 +182,7 @@ def tasks_to_measure_on(path: Path, lines: list[str]) -> tuple[str, ...]:
         return ("lm",)
     cells = [line.split("\t" if suffix == ".tsv" else ",") for line in lines]
     if any(len(row) == 3 and _is_number(row[2]) for row in cells):
-        return ("embed",)  # two words and how like they are; such files begin with comments
+        return ("embed",)  # lines of two words and their similarity; such files often begin with comments
     sentences = any(not line.strip() for line in lines[:-1])
     return ("tag",) if sentences else ("translate", "classify")
 
@@ -192,14 +200,14 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Known:
-    """An option that one task or several have."""
+    """An option as all tasks have it together: its fields may differ between tasks."""
 
     name: str
-    fields: Mapping[str, Field]  # by task
+    fields: Mapping[str, Field]  # by the name of the task
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that have it."""
+        """The names of the tasks that have this option."""
         return tuple(self.fields)
 
     @property
@@ -214,17 +222,17 @@ class Known:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """Its choices, if it has a closed set of them, in any of its tasks."""
+        """Its choices in all tasks together, if it has a fixed set of them."""
         return tuple(dict.fromkeys(choice for field in self.fields.values() for choice in choices_of(field)))
 
     @property
     def help(self) -> str:
-        """What it is; where it is something else for some tasks, what it is there."""
+        """Its description, with that of other tasks added where it differs."""
         return self._told({task: help_of(field) for task, field in self.fields.items()}, " For {tasks}: {text}")
 
     @property
     def default(self) -> str | None:
-        """What it is when nothing is said, in words, for each of its tasks; None for a switch that is off in all."""
+        """What it is if no value is given, in words, for each of its tasks; None for a switch that is off in all."""
         if self.name == "task":
             return "from the file's name: " + ", ".join(
                 f"{' and '.join(known.suffixes)} is {known.name}" for known in TASKS.values() if known.suffixes
@@ -242,7 +250,7 @@ class Known:
         return f"{self._told(known, '; {tasks}: {text}')}; none for {and_(without)}"
 
     def _told(self, texts: Mapping[str, str], other: str) -> str:
-        """Texts by task as one text: that of most tasks, if there is one, and then those of the `other` ones."""
+        """Join texts by task into one: first the one that most tasks have, then the others in the format `other`."""
         by_text: dict[str, list[str]] = {}
         for task, text in texts.items():
             by_text.setdefault(text, []).append(task)
@@ -254,7 +262,7 @@ class Known:
 
 @cache
 def all_options() -> dict[str, Known]:
-    """Every option of any task by its name."""
+    """Return every option of any task by name."""
     found: dict[str, dict[str, Field]] = {}
     for known in TASKS.values():
         for name, field in fields_of(known.options).items():
@@ -264,9 +272,10 @@ def all_options() -> dict[str, Known]:
 
 
 def named(values: object, where: str = "") -> dict[str, Any]:
-    """Options by the names of their fields: `batch-size` is batch_size, and one file is a list of one.
+    """Return options by the names of their fields, as a user may have written them.
 
-    Raises ConfigError for what is no mapping.
+    `batch-size` becomes `batch_size`, a single file becomes a list of one, and paths become texts. Raises ConfigError
+    when `values` is no mapping; `where` says in the message where they come from.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where or 'A configuration'} must be a mapping from options to values.")
@@ -280,8 +289,11 @@ def named(values: object, where: str = "") -> dict[str, Any]:
 
 
 def check(values: object, where: str = "") -> dict[str, Any]:
-    """Options for a task that need not be known yet, by the names of their fields. Raises ConfigError with a sentence
-    for every name that no task has, and for every value that none of its tasks can have."""
+    """Check options before the task is known, and return them by the names of their fields.
+
+    Raises ConfigError with a sentence for every name that no task has, and for every value that no task with this
+    option allows.
+    """
     given = named(values, where)
     known, problems = all_options(), []
     for name, value in given.items():
@@ -298,10 +310,10 @@ def check(values: object, where: str = "") -> dict[str, Any]:
 
 
 def build(values: object, where: str = "") -> Any:
-    """The options of the task that these values are for, checked. Values of None are left to their defaults.
+    """Make the options of the task that these values are for. A value of None means the default.
 
-    Raises ConfigError with a sentence for everything that is wrong: names, types, ranges, and options that are for
-    other tasks.
+    Raises ConfigError with a sentence for everything that is wrong: unknown names, wrong types, values out of range,
+    and options of other tasks.
     """
     given = {name: value for name, value in named(values, where).items() if value is not None}
     try:
@@ -328,15 +340,20 @@ def build(values: object, where: str = "") -> Any:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    """Return the sentence for an option that no task has."""
     return f"there is no option {SHORT.repr(name)}.{nearest(name[:SHORT_NAME], known)}"
 
 
 def _wrong_task(value: Any) -> str:
+    """Return the sentence for a task that does not exist."""
     return refusal("--task", value, Literal[tuple(TASKS)])
 
 
 def _refused(known: Known, value: Any, task: str | None = None) -> str:
-    """Why an option cannot have this value: any task's, or this one's, where another task's could have it."""
+    """Return the sentence for a value that an option cannot have, in `task` if one is given.
+
+    It names the task if the same value would be allowed for another one.
+    """
     field = known.fields[task] if task is not None else known.first
     sentence = refusal(option_name(known.name), value, field.type)
     others = [other for other in known.tasks if other != task]
@@ -346,5 +363,6 @@ def _refused(known: Known, value: Any, task: str | None = None) -> str:
 
 
 def _raise(problems: list[str], where: str) -> None:
+    """Raise ConfigError if there are any problems."""
     if problems:
         raise ConfigError("\n".join(f"{where}: {problem}" if where else problem for problem in problems))

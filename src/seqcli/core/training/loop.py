@@ -1,4 +1,4 @@
-"""The training loop: a generator of events. It knows no task and draws nothing; a Job says what is learnt."""
+"""The training loop: a generator of events. It knows no task and displays nothing; a Job says what is learned."""
 
 import math
 import time
@@ -22,11 +22,15 @@ from seqcli.core.training.points import add_point, forget_points_after
 from seqcli.core.training.state import TrainingState
 from seqcli.errors import ConfigError, TrainingError
 
-SAVE_SECONDS = 30.0  # between checkpoints, when nothing else is asked for
+SAVE_SECONDS = 30.0  # the time between checkpoints, unless --save-every says otherwise
 
 
 class Loop:
-    """One sitting of a training; iterate over it. Closing the iterator saves a checkpoint first."""
+    """A training, from its start or from a checkpoint, as long as this process runs. Iterate over it to train.
+
+    Closing the iterator stops the training after the step that is being made and saves a checkpoint. `content` is a
+    digest of the training data, by which a resumed run notices that they have changed.
+    """
 
     def __init__(
         self,
@@ -44,18 +48,22 @@ class Loop:
         self.best_few = BestFew(run_dir, self.plan.average) if self.plan.average > 1 else None
 
     def load(self, model: Stored, state: Stored, complaints: list[str]) -> None:
-        """Continue from what `newest_checkpoint` found. Raises CheckpointError when it is of another text."""
+        """Continue from a checkpoint, given as `newest_checkpoint` returns it.
+
+        Raises CheckpointError when it does not belong to this training, or when the data have changed since then.
+        """
         self._notices = complaints + self.state.load(model, state)
         total = self.state.position.total_steps
         self.budget.begin(self.state.position)
         if self.state.position.total_steps != total:
-            self.state.carry = []
+            self.state.carry = []  # with another total the next batch is another one: see _number
         checkpoint.forget_after(self.run_dir, self.state.position.step)
         forget_points_after(self.run_dir, self.state.position.step)
         if self.best_few:
             self.best_few.forget_after(self.state.position.step)
 
     def __iter__(self) -> Generator[Event, None, None]:
+        """Train until the budget is used up or patience ends, yielding events. Raises TrainingError if it fails."""
         job, at = self.job, self.state.position
         yield Started(
             self.run_dir,
@@ -72,7 +80,7 @@ class Loop:
         self._start(self._clock())
         try:
             while self.reason is None:
-                yield from self._advance()  # whole steps: wherever the iterator is closed, the state is whole
+                yield from self._advance()  # a whole step, so wherever the iterator is closed, the state is consistent
         except GeneratorExit:
             self.state.save(self.run_dir)
             raise
@@ -81,24 +89,24 @@ class Loop:
                 f"The validation {self.plan.chosen_by} was never a finite number, so there is no model to "
                 f"keep. Lower --lr or --clip, or look into the validation data. {self._last_good()}"
             )
-        seconds = self._clock() - self._zero  # with the last evaluation
+        seconds = self._clock() - self._zero  # the last evaluation included
         epoch = at.step / job.steps_per_epoch
         select = self.plan.chosen_by
         best = at.best_rank if select == "loss" or at.best_rank is None else -at.best_rank
         yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, select, best, self.reason)
 
     def _start(self, now: float) -> None:
-        """Set the clocks of this sitting."""
+        """Set the clocks, and find out whether there is anything left to do."""
         at = self.state.position
-        self._zero = now - at.seconds
+        self._zero = now - at.seconds  # when the run would have begun if it had never been interrupted
         self._saved_at = self._logged_at = self._stepping_from = now
-        self._earlier = at.tokens, at.steps  # since the last log point, but in an earlier sitting
+        self._earlier = at.tokens, at.steps  # counted since the last log point, but before this run was resumed
         done = at.total_steps is not None and at.step >= at.total_steps
         patient = not self.plan.patience or at.evals_since_best < self.plan.patience
         self.reason: str | None = "budget" if done else None if patient else "patience"
 
     def _advance(self) -> list[Event]:
-        """One step and all that is due after it."""
+        """Make one step and everything that is due after it: logging, evaluation, sample, checkpoint."""
         at, c = self.state.position, self.plan
         loss, norm = self._step()
         now = self._clock()
@@ -115,7 +123,7 @@ class Loop:
             add_point(self.run_dir, step=at.step, total_steps=planned.total_steps, step_seconds=planned.step_seconds)
             events.append(planned)
         if at.total_steps != total:
-            self.state.carry = []  # what is read next stands elsewhere: see _number
+            self.state.carry = []  # with another total the next batch is another one: see _number
         if at.total_steps is not None and at.step >= at.total_steps:
             self.reason = "budget"
         last = self.reason is not None
@@ -137,15 +145,15 @@ class Loop:
             events += self._preview()
         waited = self._clock() - self._saved_at
         if (at.step % c.save_every == 0 if c.save_every else waited > SAVE_SECONDS) or self.reason:
-            at.seconds = self._clock() - self._zero  # with the evaluation just done
+            at.seconds = self._clock() - self._zero  # the evaluation just made included
             events.append(Saved(at.step, self.state.save(self.run_dir)))
             self._saved_at = self._clock()
         self._stepping_from = self._clock()
-        self._logged_at += self._stepping_from - now  # what came after the step is not training time
+        self._logged_at += self._stepping_from - now  # the speed in a log point is that of the steps alone
         return events
 
     def _step(self) -> tuple[float, float]:
-        """One update; returns its loss and gradient norm."""
+        """Make one update of the weights. Returns its loss and the norm of its gradient."""
         at, c = self.state.position, self.plan
         factor = schedule.factor(c.schedule, at.step, c.warmup, at.total_steps, at.done)
         self._rate = c.lr * at.peak * factor
@@ -163,9 +171,9 @@ class Loop:
         return value, size
 
     def _descend(self, job: GradientJob, rate: float) -> tuple[float, float, int, bool]:
-        """One update by the optimizers: loss, gradient norm, tokens, and whether there was one.
+        """Make one update by the optimizers. Returns loss, gradient norm, tokens, and whether weights were updated.
 
-        Where fp16 gradients overflow there is none: the scaler alone learns from it.
+        They are not updated when fp16 gradients overflow; then only the gradient scaler changes its scale.
         """
         s, at, c = self.state, self.state.position, job.plan
         for optimizer in s.optimizers:
@@ -188,15 +196,18 @@ class Loop:
         return loss.item(), 0.0 if overflowed else norm.item(), tokens, not overflowed
 
     def _number(self) -> int:
-        """The number of the next batch, such that the training ends with the last batch of a pass over the data.
+        """Return the number of the next batch, chosen such that the training ends with the last batch of an epoch.
 
-        So the first pass may be a part, not the last one: a model of a stream should have read its end last, for that
-        is where validation, and use, go on (tiny Shakespeare, 1,293 steps of 784 a pass: 1.461 instead of 1.487).
+        If the steps are no whole number of epochs, it is the first epoch that is incomplete, not the last. For a model
+        of a stream of text should have read the end of the text last, because that is where validation data continue,
+        and where use begins (validation loss on tiny Shakespeare, 1,293 steps with 784 in an epoch: 1.461 instead of
+        1.487).
         """
         at = self.state.position
         return at.step + (-at.total_steps % self.job.steps_per_epoch if at.total_steps else 0)
 
     def _decay(self, plan: RecurrentPlan) -> float:
+        """Return the decay of the averaged weights: as given, or such that they span the last 3 % of the training."""
         if plan.average_decay is not None:
             return plan.average_decay
         total = self.state.position.total_steps
@@ -204,8 +215,9 @@ class Loop:
         return 1 - 1 / max(3.0, span)
 
     def _log(self, seconds: float) -> Logged:
+        """Make a log point of what happened since the last one, which took `seconds`, and write it to metrics.jsonl."""
         at = self.state.position
-        tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # done in these seconds
+        tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # those made within `seconds`
         left = (at.total_steps - at.step) * seconds / steps if at.total_steps is not None else None
         event = Logged(
             at.step,
@@ -234,7 +246,7 @@ class Loop:
         return event
 
     def _evaluate(self, averaged: dict[str, Tensor] | None = None) -> list[Event]:
-        """Validate the weights in use, or these averaged ones; keep them when they are the best."""
+        """Evaluate the present weights, or these `averaged` ones, and store them if they are the best so far."""
         at = self.state.position
         epoch = at.step / self.job.steps_per_epoch
         weights = averaged or self.state.weights
@@ -244,12 +256,12 @@ class Loop:
             return []
         loss = figures["loss"]
         select = self.plan.chosen_by
-        rank = loss if select == "loss" else -figures[select]
+        rank = loss if select == "loss" else -figures[select]  # lower is better
         best = at.is_beaten_by(rank, loss)
         if best:
             at.best_step, at.best_rank, at.best_loss = at.step, rank, loss if math.isfinite(loss) else None
             self.state.save_best(self.run_dir, figures, weights)
-        if not averaged:  # the mean at the end is no further evaluation to be patient for
+        if not averaged:  # the mean at the end is not a point of the curve that patience and the schedule go by
             at.evals_since_best = 0 if best else at.evals_since_best + 1
             if not best and self.plan.schedule == "plateau":
                 at.peak *= 0.5
@@ -260,7 +272,7 @@ class Loop:
         return [Evaluated(at.step, epoch, loss, rest, at.seconds, best)]
 
     def _evaluate_mean(self) -> list[Event]:
-        """At the end: the mean of the best few, which may be better than each."""
+        """Evaluate, at the end, the mean of the weights with the best evaluations, which may be better than each."""
         mean = self.best_few.mean(self.model) if self.best_few else None
         if mean is None:
             return []
@@ -268,19 +280,21 @@ class Loop:
         return [Notice("The mean of the best weights:"), *self._evaluate(on)]
 
     def _preview(self) -> list[Event]:
+        """Let the task write a short sample with the present weights."""
         with self._in_use(self.state.weights):
             text = self.job.preview(self.state.position.step)
         return [] if text is None else [Previewed(self.state.position.step, text)]
 
     @contextmanager
     def _in_use(self, weights: dict[str, Tensor]) -> Iterator[None]:
-        """Within, the model has these weights, and is in evaluation mode."""
+        """Give the model these weights, in evaluation mode, while the `with` block runs."""
         self.model.eval()
         with using(self.model, weights), torch.no_grad():
             yield
         self.model.train()
 
     def _last_good(self) -> str:
+        """Return a sentence that says where the last checkpoint is."""
         found = checkpoint.checkpoints(self.run_dir)
         if not found:
             return "No checkpoint had been saved yet."
@@ -288,6 +302,7 @@ class Loop:
 
 
 def _check_validation(job: Job) -> None:
+    """Raise ConfigError if an option needs validation data and there are none."""
     c = job.plan
     waiting = {
         "--average": c.average > 1,
@@ -304,8 +319,11 @@ def _check_validation(job: Job) -> None:
 
 
 def clip_gradients(gradients: list[Tensor], limit: float) -> Tensor:
-    """The norm of all gradients together; where it is above `limit`, they are scaled down to it."""
+    """Scale all gradients down, in place, so that their norm is at most `limit`. Returns the norm before, a scalar.
+
+    The norm is that of all gradients taken together as one vector (Pascanu 2013).
+    """
     norm = nn.utils.get_total_norm(gradients)
-    if norm > limit:  # most often it is not, and nothing needs to be written
+    if norm > limit:  # most often it is not, and then nothing needs to be written
         torch._foreach_mul_(gradients, limit / norm)
     return norm

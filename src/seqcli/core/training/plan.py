@@ -1,6 +1,7 @@
-"""Plans: options with everything decided that the data, the budget and the machine decide.
+"""Plans: the options of a training with everything decided that was left to the data, the budget and the machine.
 
-A trained model keeps its plan, and text is written without torch; so torch is imported here only by what needs it.
+This file holds what the plans of all tasks share. A trained model keeps its plan, and a language model writes text
+without torch, so torch is imported only in the functions that need it.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,13 +16,13 @@ from seqcli.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-MINUTES = 3.0  # of a training, where no budget is given
-PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}  # learning rates
+MINUTES = 3.0  # how long a training takes when no budget is given
+PEAK = {"muon": 1.5e-2, "adamw": 6e-3, "sgd": 1.0, "rmsprop": 2e-3, "adagrad": 2e-2}  # default peak learning rates
 
 
 @options
 class Plan(TrainingOptions):
-    """What the training loop reads of any plan."""
+    """The base of all plans: what the training loop reads of any of them."""
 
     device: Literal["cpu", "cuda", "mps"] = decided()
     precision: Literal["fp32", "bf16", "fp16"] = decided()
@@ -31,7 +32,7 @@ class Plan(TrainingOptions):
 
 @options
 class RecurrentPlan(Plan, RecurrentOptions):
-    """What it reads beyond that of a plan for a recurrent network."""
+    """The base of the plans of recurrent networks: what the training loop reads of them beyond `Plan`."""
 
     hidden: Positive = decided()
     dropout: Fraction = decided()
@@ -39,15 +40,18 @@ class RecurrentPlan(Plan, RecurrentOptions):
 
 
 def machine(options: TrainingOptions, device: "torch.device") -> dict[str, Any]:
-    """Device and precision of a plan."""
+    """Return the fields device and precision of a plan."""
     from seqcli.core.training.device import pick_precision
 
     return {"device": device.type, "precision": pick_precision(options.precision, device)}
 
 
 def budget(options: Budget, epochs: float | None) -> dict[str, Any]:
-    """The budget of a plan: three minutes where none is given, and at most so many `epochs` of them, since more would
-    only be learnt by heart; None where there is no such bound."""
+    """Return the fields minutes and epochs of a plan.
+
+    Without any budget a training takes three minutes. Where neither epochs nor steps are given, it makes at most
+    `epochs` epochs (None: any number), since in more of them the network would only memorize the data.
+    """
     minutes = options.minutes
     if not (options.epochs or options.steps or minutes):
         minutes = MINUTES
@@ -56,7 +60,7 @@ def budget(options: Budget, epochs: float | None) -> dict[str, Any]:
 
 
 def optimization(options: RecurrentOptions, part: float = 1.0) -> dict[str, Any]:
-    """Learning rate and weight decay of a plan; the rate by default is such a part of the optimizer's."""
+    """Return the fields lr and weight_decay of a plan. The default rate is `part` times that of the optimizer."""
     decay = 0.1 if options.optimizer in ("muon", "adamw") else 0.0
     return {
         "lr": options.lr or part * PEAK[options.optimizer],
@@ -65,18 +69,25 @@ def optimization(options: RecurrentOptions, part: float = 1.0) -> dict[str, Any]
 
 
 def dropout(passes: float, table: tuple[tuple[float, float], ...], most: float) -> float:
-    """The rate for so many passes over the data: that of the first row (passes below, rate) that holds, else `most`."""
+    """Return the dropout rate for a training that makes `passes` passes over its data.
+
+    The table has rows (limit, rate): the rate of the first row whose limit is above `passes` is taken, `most` if there
+    is none.
+    """
     return next((rate for below, rate in table if passes < below), most)
 
 
 def tell_speed(seen: Seen, hidden: int, say: Say) -> None:
-    """Say what sizes were chosen by."""
+    """Tell the user the measured speed by which the size of the network was chosen, if it was measured."""
     if seen.measured and seen.measured[hidden]:
         say(f"Here a network of {hidden} units learns about {seen.measured[hidden]:,.0f} tokens a second.")
 
 
 def tokenizer_options(options: Tokens, kind: str) -> dict[str, Any]:
-    """What a tokenizer of that kind is trained with. Raises ConfigError for an option that it has no use for."""
+    """Return the keyword arguments to train a tokenizer of this kind with.
+
+    Raises ConfigError when an option was given that this kind of tokenizer does not have.
+    """
     given = {
         "normalize": (options.normalize, "nfc"),
         "lowercase": (bool(options.lowercase), False),

@@ -1,9 +1,9 @@
-"""What the files of a run may say of themselves: the one schema of all metadata that are read. It needs no torch.
+"""The schema of the metadata in model files and checkpoints. It needs no torch.
 
-A model file (`best.safetensors`, `model.safetensors`) says what is needed to use its weights, a state file where its
-training stands. Both may come from anywhere, so every value is checked before it is used, and one sentence says which
-is wrong. A task's own fields are those of the class in its file.py; what goes by the weights' shapes is checked with
-the network.
+The metadata of a model file (`best.safetensors`, `model.safetensors`) hold what is needed to use its weights; those of
+a state file, how far its training is. Such a file may come from anybody, so every value is checked before it is used,
+and an error names the value that is wrong. This file has what all tasks share. Each task adds its own fields in its
+file.py, and whatever depends on the shapes of the weights is checked together with the network.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 
 
 def plan_of(cls: type[AnyPlan]) -> Callable[[object], AnyPlan]:
-    """Makes a plan of this class from values. Raises ValueError when they are none."""
+    """Return a function that makes a plan of this class from a dictionary, and raises ValueError if that is wrong."""
 
     def a_plan(value: object) -> AnyPlan:
         if not isinstance(value, dict) or value.keys() - fields_of(cls).keys():
@@ -43,17 +43,17 @@ def plan_of(cls: type[AnyPlan]) -> Callable[[object], AnyPlan]:
 
 
 def names(value: object) -> list[str]:
-    """Two distinct texts or more."""
+    """Check that a value is a list of at least two different texts, and return it. Raises ValueError otherwise."""
     if not isinstance(value, list) or not all(type(name) is str for name in value) or len(value) < 2:
         raise ValueError("no list of texts")
     if len(set(value)) != len(value):
         raise ValueError("the same twice")
-    "\n".join(value).encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    "\n".join(value).encode()  # raises UnicodeEncodeError, a ValueError, for lone surrogates, which are no valid text
     return value
 
 
 def a_tokenizer(value: object) -> Tokenizer:
-    """The tokenizer that these bytes are."""
+    """Return the tokenizer that an array of bytes holds. Raises ValueError if it holds none."""
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1:
         raise ValueError("no bytes")
     try:
@@ -66,14 +66,14 @@ def a_tokenizer(value: object) -> Tokenizer:
 
 
 def row_numbers(value: object) -> NDArray[np.int64]:
-    """Numbers of rows (n,)."""
+    """Check that a value is an array of row numbers (n,), and return it. Raises ValueError otherwise."""
     if not isinstance(value, np.ndarray) or value.dtype != np.int64 or value.ndim != 1 or (value < 0).any():
         raise ValueError("no numbers of rows")
     return value
 
 
 def a_tokenizer_of_words(value: object) -> WordTokenizer:
-    """The same, of words."""
+    """Return the word tokenizer that an array of bytes holds. Raises ValueError if it holds none."""
     found = a_tokenizer(value)
     if not isinstance(found, WordTokenizer):
         raise ValueError("no words")
@@ -86,13 +86,13 @@ Names = Annotated[list[str], PlainValidator(names)]
 
 
 class Metadata(BaseModel):
-    """The base of what a file says of itself."""
+    """The base class of all metadata: a pydantic model that accepts values of the exact type only."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
     @classmethod
     def of(cls: type[Checked], metadata: Mapping[str, Any]) -> Checked:
-        """The metadata of a file, checked. Raises CheckpointError, naming what is wrong."""
+        """Check the metadata of a file and return them. Raises CheckpointError, which says what is wrong."""
         try:
             made = cls.model_validate(dict(metadata))
         except (ValidationError, RecursionError) as error:
@@ -102,12 +102,12 @@ class Metadata(BaseModel):
         return made
 
     def contradiction(self) -> str | None:
-        """What of it does not go together with the rest, if anything."""
+        """Return which of the values contradict each other, in words, or None if none do."""
         return None
 
 
 class ModelFile(Metadata):
-    """What every model file says; the class of a task says which plan `config` is."""
+    """The metadata of any model file. The class of a task narrows the type of `config` and adds fields."""
 
     task: str
     config: Plan
@@ -118,7 +118,7 @@ class ModelFile(Metadata):
 
     @property
     def inputs(self) -> Tokenizer:
-        """The tokenizer of what the network reads."""
+        """The tokenizer of the network's input, which for translation is not that of its output."""
         return self.tokenizer
 
     def contradiction(self) -> str | None:
@@ -131,7 +131,7 @@ class ModelFile(Metadata):
 
 
 class RecurrentFile(ModelFile):
-    """What every file of a recurrent network says."""
+    """The metadata of any model file with a recurrent network."""
 
     config: RecurrentPlan
 
@@ -147,7 +147,7 @@ class RecurrentFile(ModelFile):
 
 
 def _what_is_wrong(error: ValidationError | RecursionError) -> str:
-    """The first thing that is wrong, in words of ours."""
+    """Return the first error in our own words."""
     if isinstance(error, RecursionError):
         return "what it says of itself is nested too deeply"
     first = error.errors(include_url=False, include_input=False)[0]

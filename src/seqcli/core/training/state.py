@@ -1,4 +1,4 @@
-"""All that a step changes, to and from the disk, so that a resumed run goes on to the very same bits."""
+"""The state of a training: all that a step changes, saved and loaded so that a resumed run gives the same bits."""
 
 import json
 import math
@@ -25,37 +25,37 @@ from seqcli.errors import CheckpointError
 
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
-POSITIVE = {"step", "exp_avg_sq", "square_avg", "sum"}  # of what optimizers keep
+POSITIVE = {"step", "exp_avg_sq", "square_avg", "sum"}  # tensors of optimizers that cannot be negative
 
 
 @dataclass
 class Position:
-    """Where a training is: all plain, finite values, so that a checkpoint holds them exactly."""
+    """How far a training is. All values are plain and finite numbers, so that a checkpoint holds them exactly."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
-    step: Count = 0
-    total_steps: Count | None = None
-    planned_from: Count = 0  # the step at which total_steps was changed last,
-    planned_done: Annotated[float, Field(ge=0, le=1)] = 0.0  # and the part of the training that was behind it then
-    seconds: Seconds = 0.0
-    budget: list[float | None] = field(default_factory=list)  # the one that total_steps comes from
-    budget_from: Seconds = 0.0  # seconds spent before it began
-    best_step: Count = 0
-    best_loss: float | None = None  # None before the first evaluation, and where it was no finite number
-    best_rank: float | None = None  # that loss, or another figure with its sign turned: less is better
+    step: Count = 0  # steps made so far
+    total_steps: Count | None = None  # None while a budget in minutes has not been turned into steps
+    planned_from: Count = 0  # the step at which total_steps was last changed
+    planned_done: Annotated[float, Field(ge=0, le=1)] = 0.0  # the fraction of the training that had been done then
+    seconds: Seconds = 0.0  # spent on this run so far, evaluations included
+    budget: list[float | None] = field(default_factory=list)  # steps, epochs, minutes that total_steps comes from
+    budget_from: Seconds = 0.0  # seconds that had been spent when this budget began
+    best_step: Count = 0  # the step of the best evaluation
+    best_loss: float | None = None  # its loss; None before the first evaluation, or if that loss was not finite
+    best_rank: float | None = None  # its loss, or another metric with its sign reversed, so that lower is better
     evals_since_best: Count = 0  # evaluations since the best one
-    peak: Annotated[float, Field(ge=0, le=1)] = 1.0  # the plateau schedule's factor
-    loss_sum: float = 0.0  # since the last log point
-    norm_sum: float = 0.0
+    peak: Annotated[float, Field(ge=0, le=1)] = 1.0  # the factor by which the plateau schedule has lowered the rate
+    loss_sum: float = 0.0  # this and the next four: sums over the steps since the last log point
+    norm_sum: float = 0.0  # gradient norms
     tokens: Count = 0
     steps: Count = 0
-    updates: Count = 0  # the steps whose gradients did not overflow
-    first_loss: float = 0.0  # the mean of the first steps, and a running mean of the last ones: see divergence.py
-    recent_loss: float = 0.0
+    updates: Count = 0  # steps whose gradients did not overflow
+    first_loss: float = 0.0  # the mean loss of the first steps (see divergence.py)
+    recent_loss: float = 0.0  # a running mean of the loss of the last steps
 
     def is_beaten_by(self, rank: float, loss: float) -> bool:
-        """Whether an evaluation is better than the best so far: of a lower rank, or of the same and a lower loss."""
+        """Return whether an evaluation is better than the best so far: a lower rank, or an equal one and lower loss."""
         if not math.isfinite(rank) or self.best_rank is None:
             return math.isfinite(rank)
         best_loss = math.inf if self.best_loss is None else self.best_loss
@@ -63,10 +63,10 @@ class Position:
 
     @property
     def done(self) -> float:
-        """The part of the training that is behind, 0 .. 1; 0 while its length is not known.
+        """The fraction of the training that has been done, 0 to 1; 0 while the length of the training is not known.
 
-        It never jumps: when the number of steps is changed, what was left of the training is spread over what is left
-        of the new number.
+        It never jumps. When the total number of steps is changed, the fraction that was left is spread evenly over the
+        steps that are left now.
         """
         if not self.total_steps:
             return 0.0
@@ -77,13 +77,13 @@ class Position:
 
 
 def position_of(value: object) -> Position:
-    """The position that these values, which come from a file, are. Raises ValueError when they are none."""
+    """Make a position from values in a file. Raises ValueError when they are wrong."""
     found: Position = TypeAdapter(Position).validate_json(json.dumps(value))
     return found
 
 
 class Scaler(Metadata):
-    """What torch's GradScaler keeps."""
+    """The state of torch's GradScaler."""
 
     scale: Annotated[float, Field(gt=0)]
     growth_factor: Annotated[float, Field(gt=1)]
@@ -93,18 +93,20 @@ class Scaler(Metadata):
 
 
 class StateFile(Metadata):
-    """What a state file says beside its tensors."""
+    """The metadata of a state file."""
 
     position: Annotated[Position, PlainValidator(position_of)]
-    carried: Count
-    scaler: Scaler | None
-    device: str
-    content: str
+    carried: Count  # the number of tensors of the carried recurrent state
+    scaler: Scaler | None  # for fp16 alone
+    device: str  # the type of the device that the generator's state is for
+    content: str  # a digest of the training data
 
 
 def check_state(network: nn.Module, plan: Plan, state: Stored) -> StateFile:
-    """What a state file says, when its tensors are those that a training of such a network keeps, in shape and type.
-    Raises CheckpointError, naming what is wrong."""
+    """Check that a state file belongs to a training of this network by this plan. Returns its metadata.
+
+    The names, shapes, types and values of all tensors are checked. Raises CheckpointError, which says what is wrong.
+    """
     found, tensors = StateFile.of(state.metadata), dict(state.tensors)
     generator = tensors.pop("generator", None)
     if generator is None:
@@ -116,7 +118,7 @@ def check_state(network: nn.Module, plan: Plan, state: Stored) -> StateFile:
         raise CheckpointError(f"The checkpoint is damaged: it carries {found.carried} states, and not {len(shapes)}.")
     for k, shape in enumerate(shapes):
         _check(f"carry.{k}", tensors.pop(f"carry.{k}", None), shape, FLOATS)
-    if isinstance(plan, RecurrentPlan):  # what learns by itself keeps nothing
+    if isinstance(plan, RecurrentPlan):  # other trainings have no optimizer and no average
         if plan.average_decay != 0:
             beginning = "average."
             average = {name for name in tensors if name.startswith(beginning)}
@@ -125,7 +127,7 @@ def check_state(network: nn.Module, plan: Plan, state: Stored) -> StateFile:
             for name, parts in kept.items():
                 own = {key: f"optimizer.{k}.{name}.{key}" for key in parts}
                 if tensors.keys().isdisjoint(own.values()):
-                    continue  # it has had no gradient yet
+                    continue  # this parameter has had no gradient yet
                 for key, shape in parts.items():
                     _check(own[key], tensors.pop(own[key], None), shape, FLOATS[:1], positive=key in POSITIVE)
     if tensors:
@@ -134,6 +136,7 @@ def check_state(network: nn.Module, plan: Plan, state: Stored) -> StateFile:
 
 
 def _restore(generator: torch.Generator, state: Tensor) -> None:
+    """Set the state of a generator. Raises CheckpointError when that is impossible."""
     try:
         generator.set_state(state)
     except (RuntimeError, TypeError):
@@ -143,6 +146,10 @@ def _restore(generator: torch.Generator, state: Tensor) -> None:
 def _check(
     name: str, tensor: Tensor | None, shape: torch.Size, dtypes: tuple[torch.dtype, ...], *, positive: bool = False
 ) -> None:
+    """Raise CheckpointError unless a tensor is there, has this shape and one of these types, and holds finite numbers.
+
+    With `positive` its numbers must not be negative either.
+    """
     if tensor is None:
         raise CheckpointError(f"The checkpoint is damaged: it lacks {name}.")
     if tensor.shape != shape or tensor.dtype not in dtypes:
@@ -157,9 +164,9 @@ def _check(
 
 
 class TrainingState:
-    """A model in training: its optimizers, averages, generator, carried state and position.
+    """Everything that changes in a training: model, optimizers, averages, generator, carried state and position.
 
-    `content` is a digest of what it is trained on.
+    `content` is a digest of the training data.
     """
 
     def __init__(self, job: Job, content: str = "") -> None:
@@ -173,23 +180,23 @@ class TrainingState:
             self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, dtype)
             self.averaged = Averaged(self.model) if c.average_decay != 0 else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=c.precision == "fp16")
-        texts_of(job.metadata())  # raises now what would be raised at the first checkpoint
+        texts_of(job.metadata())  # so that an error comes now, not at the first checkpoint
         self.carry: Carry = []
         self.position = Position()
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """What is evaluated, sampled and saved as best: the average where there is one."""
+        """The weights that are evaluated, sampled from and stored as the best: the average where there is one."""
         return self.averaged.weights if self.averaged else {n: p.detach() for n, p in self.model.named_parameters()}
 
     def save_best(self, run_dir: Path, figures: dict[str, float], weights: dict[str, Tensor] | None = None) -> None:
-        """Write the weights to use, with all that is needed to use them."""
+        """Write `best.safetensors`: the weights (by default the present ones) and all that is needed to use them."""
         finite = {name: value for name, value in figures.items() if math.isfinite(value)}
         metadata = {**self.job.metadata(), "figures": finite, "step": self.position.step}
         checkpoint.write(run_dir / "best.safetensors", weights or self.weights, metadata)
 
     def save(self, run_dir: Path) -> Path:
-        """Write a checkpoint that `load` continues from to the very same bits."""
+        """Write a checkpoint, from which `load` continues to the same bits. Returns its directory."""
         tensors: dict[str, Tensor] = {"generator": self.generator.get_state()}
         names = {id(p): name for name, p in self.model.named_parameters()}
         for k, optimizer in enumerate(self.optimizers):
@@ -215,8 +222,11 @@ class TrainingState:
         )
 
     def load(self, model: Stored, state: Stored) -> list[str]:
-        """Take over a checkpoint; returns what the user should know. Raises CheckpointError for another text's, or when
-        it is not of such a training."""
+        """Continue from a checkpoint. Returns sentences that the user should read.
+
+        Raises CheckpointError when the training data have changed, or when the checkpoint does not belong to this
+        training.
+        """
         t, device, c = state.tensors, self.job.device, self.job.plan
         check_weights(model.tensors, shapes_of(self.model))
         about = check_state(self.model, c, state)
@@ -246,5 +256,6 @@ class TrainingState:
         if about.device == device.type:
             _restore(self.generator, t["generator"])
             return []
-        self.generator.manual_seed(self.job.plan.seed + self.position.step)  # another kind of generator
+        # generators of different devices cannot take over each other's state
+        self.generator.manual_seed(self.job.plan.seed + self.position.step)
         return ["The run goes on on another device: not to the same bits as on the first one."]

@@ -1,1 +1,1 @@
-"""A label for every text."""
+"""Classification: one label for every text."""

@@ -1,4 +1,4 @@
-"""What the file of a classifier says of itself."""
+"""The metadata in the model file of a classifier."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from seqcli.core.training.schema import Names, RecurrentFile, plan_of
 
 
 class ClassifierFile(RecurrentFile):
-    """A classifier."""
+    """The metadata of a classifier."""
 
     task: Literal["classify"]
     config: Annotated[ClassifyPlan, PlainValidator(plan_of(ClassifyPlan))]

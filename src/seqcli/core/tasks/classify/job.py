@@ -1,4 +1,4 @@
-"""Training a classifier."""
+"""The job of training a classifier: reading its data, the loss of a batch, the evaluation."""
 
 import math
 import shlex
@@ -29,7 +29,7 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError
 
-FEW = 20  # so many labels may be anything
+FEW = 20  # with at most so many different labels, `check_labels` does not doubt that they are labels
 
 
 class ClassifyJob:
@@ -54,7 +54,7 @@ class ClassifyJob:
         self._valid_lines, _ = self._encoded(valid, longest)
         kept = at_most(numbered(valid), self._valid_lines.lengths, options.valid_tokens, options.seed)
         self._valid_lines = self._valid_lines.select(np.flatnonzero(kept))
-        if options.valid is None:  # what is not validated on is learnt from
+        if options.valid is None:  # held-out texts that --valid-tokens leaves out are trained on after all
             training += [text for text, out in zip(valid, kept, strict=True) if not out]
         valid = [text for text, out in zip(valid, kept, strict=True) if out]
         self._lines, cut = self._encoded(training, longest)
@@ -80,20 +80,21 @@ class ClassifyJob:
 
     @cached_property
     def model(self) -> RecurrentClassifier:
-        """The network, with its first weights."""
+        """The network, with its initial weights."""
         network = build_classifier(self.plan, self.vocab_size, len(self.labels), self.plan.seed).to(self.device)
         self._kept = start_from_vectors(network.encoding, self.tokenizer, self.plan, self._say, self._metadata)
         return network
 
     def _encoded(self, texts: Sequence[Labelled], longest: int) -> tuple[Lines, int]:
+        """Return texts as ids, each cut after `longest` tokens, and the number of texts that were cut."""
         lines = self.tokenizer.encode_lines([t.text for t in texts])
         return Lines.of([line[:longest] for line in lines]), sum(len(line) > longest for line in lines)
 
     def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         plan, rows = self.plan, self.batches[number]
         ids, mask = (part.to(self.device) for part in self._lines.padded(rows))
-        scores, _ = self.model(word_dropout(ids, plan.word_dropout, UNK, (plan.seed, number)), mask)
-        wanted = self._wanted[torch.from_numpy(rows)].to(self.device)
+        scores, _ = self.model(word_dropout(ids, plan.word_dropout, UNK, (plan.seed, number)), mask)  # (B, K)
+        wanted = self._wanted[torch.from_numpy(rows)].to(self.device)  # (B,)
         loss = F.cross_entropy(scores, wanted, weight=self._weights, label_smoothing=plan.label_smoothing)
         return loss, int(mask.sum()), []
 
@@ -122,7 +123,11 @@ class ClassifyJob:
 
 
 def read_data(options: ClassifyOptions, say: Say) -> tuple[list[Labelled], list[Labelled]]:
-    """Texts to train and to validate on: a part of every label. Raises DataError for what cannot be trained on."""
+    """Read the texts to train on and those to validate on.
+
+    Without --valid, the same fraction of the texts of every label is held out. Raises DataError for files that cannot
+    be trained on.
+    """
 
     def read(files: Sequence[str]) -> list[Labelled]:
         reader = LabelReader(options.text_column, options.label_column, options.skip_bad_lines, options.invalid_utf8)
@@ -146,14 +151,17 @@ def read_data(options: ClassifyOptions, say: Say) -> tuple[list[Labelled], list[
 
 
 def numbered(texts: Sequence[Labelled]) -> NDArray[np.int64]:
-    """The labels of texts as numbers (n,)."""
+    """Return the labels of texts as numbers (n,)."""
     _, numbers = np.unique(np.array([t.label for t in texts], dtype=object), return_inverse=True)
     return numbers.astype(np.int64).reshape(len(texts))
 
 
 def check_labels(options: ClassifyOptions, texts: Sequence[Labelled], say: Say) -> None:
-    """Tells of a first line that may be a header. Raises DataError for labels that hardly are any, like the values of a
-    series: many numbers, or almost as many labels as texts."""
+    """Check that labels look like labels, and tell the user if the first line may be a header.
+
+    Raises DataError, unless --many-labels is given, if they are many different numbers, like the values of a series, or
+    if there are almost as many labels as texts.
+    """
     counts = Counter(t.label for t in texts)
     numbers = list(filter(is_number, counts))
     complaint = ""
@@ -178,7 +186,7 @@ def check_labels(options: ClassifyOptions, texts: Sequence[Labelled], say: Say) 
 
 
 def choose_tokens(options: ClassifyOptions, texts: Sequence[Labelled]) -> ClassifyOptions:
-    """The tokenizer, where it is left to us: words for sentences, characters for single words and names."""
+    """Return the options with the tokenizer chosen: words for sentences, characters for single words and names."""
     tokens = options.tokens
     if tokens is None:
         words = sum(len(t.text.split()) for t in texts)
@@ -190,12 +198,12 @@ def choose_tokens(options: ClassifyOptions, texts: Sequence[Labelled]) -> Classi
 
 
 def longest_read(options: ClassifyOptions) -> int:
-    """The tokens of a text that are read at most."""
+    """Return how many tokens of a text are read at most."""
     return options.max_length or (1000 if options.tokens in ("char", "byte") else 400)
 
 
 def train_tokenizer(options: ClassifyOptions, texts: Sequence[Labelled]) -> Tokenizer:
-    """The tokenizer of the training texts. Raises DataError when no word is left."""
+    """Train the tokenizer on the training texts. Raises DataError when its vocabulary is empty."""
     kind = str(options.tokens)
     found = tokenizers.train(kind, blocks((t.text for t in texts), "\n"), **tokenizer_options(options, kind))
     if found.vocab_size <= len(tokenizers.SPECIALS):

@@ -1,4 +1,4 @@
-"""The recurrent classifier: a text, read as a whole, to one of K labels."""
+"""The recurrent classifier: it reads a whole text and gives a score to each of K labels."""
 
 from functools import partial
 
@@ -38,18 +38,21 @@ class RecurrentClassifier(Network):
         return [self.encoding.weight] if isinstance(self.encoding, Embedding) else self.stack.input_weights
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Ids (B, T), mask (B, T), True = real -> scores (B, K), and the weights (B, T) of attention pooling."""
-        x = self.encoding(ids)
+        """Compute the scores of all labels for ids (B, T) with mask (B, T), True = real.
+
+        Returns the scores (B, K) and, with attention pooling, the weights of the tokens (B, T), otherwise None.
+        """
+        x = self.encoding(ids)  # (B, T, E); ids (B, T) for one-hot vectors
         if x.is_floating_point():
             x = self.dropout(x)
-        y, _ = self.stack(x, mask=mask)
-        vector, weights = self.pool(y, mask)
-        scores: Tensor = self.projection(self.dropout(vector[:, None])[:, 0]).float()
+        y, _ = self.stack(x, mask=mask)  # (B, T, D * H) for D directions
+        vector, weights = self.pool(y, mask)  # (B, width), (B, T)
+        scores: Tensor = self.projection(self.dropout(vector[:, None])[:, 0]).float()  # (B, K)
         return scores, weights
 
 
 def build_classifier(plan: ClassifyPlan, vocab_size: int, labels: int, seed: int | None) -> RecurrentClassifier:
-    """The model of a plan; `seed` and errors as in `start.build`."""
+    """Make the network of a plan. For `seed` and errors see `layers.start.build`."""
     make = partial(
         RecurrentClassifier,
         vocab_size,

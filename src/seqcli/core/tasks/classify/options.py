@@ -8,7 +8,7 @@ from seqcli.core.options import BySequences, Encoded
 
 @options
 class ClassifyOptions(BySequences, Encoded):
-    """What may be asked of the training of a classifier."""
+    """The options of training a classifier."""
 
     task: Literal["classify"] = again(BySequences, "task", "classify")
     skip_bad_lines: bool = option("Data", "Pass over lines that are not as they should be, and count them.", False)

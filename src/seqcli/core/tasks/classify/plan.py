@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @options
 class ClassifyPlan(RecurrentPlan, ClassifyOptions):
-    """A training of a classifier. `embedding_dim` is None for one-hot vectors alone."""
+    """The plan of training a classifier. `embedding_dim` is None only with one-hot vectors."""
 
     task: Literal["classify"] = decided()
     word_dropout: Fraction = decided()
@@ -22,7 +22,7 @@ class ClassifyPlan(RecurrentPlan, ClassifyOptions):
 
 
 def check(options: ClassifyOptions) -> None:
-    """Raises ConfigError for options that do not go together."""
+    """Raise ConfigError for options that contradict each other."""
     if options.one_hot and options.embedding_dim:
         raise ConfigError("--embedding-dim is the width of an embedding, and --encoding one-hot has none.")
 
@@ -30,8 +30,11 @@ def check(options: ClassifyOptions) -> None:
 def make_plan(
     options: ClassifyOptions, texts: int, device: "torch.device", *, valid: bool, bounded: bool = True
 ) -> ClassifyPlan:
-    """The plan for so many texts, and `valid` where there are some to validate on. `bounded` is False where a training
-    goes on, whose budget stands."""
+    """Make the plan for `texts` texts to train on. `valid` says whether there are texts to validate on.
+
+    By default the number of epochs has a bound. `bounded` is False for a run that is resumed, whose budget must stay as
+    it is.
+    """
     c = options
     letters = c.tokens in ("char", "byte")
     batch_size, width, rate, forgotten = c.batch_size, c.embedding_dim, c.dropout, c.word_dropout
@@ -43,7 +46,7 @@ def make_plan(
         rate = 0.4 if letters else 0.5
     if forgotten is None:
         forgotten = 0.3 if c.tokens == "word" else 0.0
-    epochs = 20.0 if letters or texts < 4000 else 6.0  # words are soon learnt by heart
+    epochs = 20.0 if letters or texts < 4000 else 6.0  # a network of words soon memorizes the texts
     return ClassifyPlan(
         **{
             **c.as_dict(),

@@ -1,4 +1,4 @@
-"""Labelled texts: TEXT TAB LABEL lines, or two named columns of a CSV or TSV file with a header."""
+"""Reading labelled texts from TEXT TAB LABEL lines, or from two named columns of a CSV or TSV file with a header."""
 
 import csv
 import shlex
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from seqcli.core.data.readers import MEND, Invalid, bad_line, read_lines
 from seqcli.errors import ConfigError, DataError
 
-CELL = 1 << 24  # characters of a CSV cell; more than that is a quote that was left open
-PEEK = 200  # rows that a guess at the columns is made from
+CELL = 1 << 24  # the largest number of characters in a CSV cell; a longer one means that a quote was not closed
+PEEK = 200  # how many rows are looked at to guess which columns are meant
 NAMES_OF_LABELS = ("label", "class", "category", "sentiment", "stars", "rating", "score", "target", "type", "tag")
 Row = tuple[int, list[str]]  # the number of its first line, and its cells
 
@@ -29,9 +29,9 @@ class Labelled:
 
 @dataclass
 class LabelReader:
-    """Reads labelled texts; counts the bad lines that `skip` passes over.
+    """Reads labelled texts. With `skip`, bad lines are skipped and counted in `skipped`.
 
-    Without column names a line is TEXT TAB LABEL (in a .csv file TEXT,LABEL) and there is no header.
+    Without names of columns there is no header, and a line is TEXT TAB LABEL (TEXT,LABEL in a .csv file).
     """
 
     text_column: str | None = None
@@ -41,7 +41,10 @@ class LabelReader:
     skipped: int = 0
 
     def read(self, paths: Iterable[Path]) -> Iterator[Labelled]:
-        """The texts of all files. Raises DataError at a bad line, ConfigError for a column that is not there."""
+        """Yield the labelled texts of all files.
+
+        Raises DataError for a bad line, ConfigError for a column that does not exist.
+        """
         if (self.text_column is None) != (self.label_column is None):
             raise ConfigError("--text-column and --label-column go together: they name columns of a file's header.")
         for path in paths:
@@ -64,7 +67,7 @@ class LabelReader:
                     raise self._complaint(path, number, row, width, text)
 
     def _complaint(self, path: Path, number: int, row: list[str], width: int, text: int) -> DataError:
-        """What is wrong with a row, and what to do."""
+        """Return a sentence that says what is wrong with a row, and what to do."""
         csv_file = is_csv(path)
         line = ("," if csv_file else "\t").join(row)
         what = f"{len(row)} column{'s' * (len(row) != 1)} where "
@@ -82,7 +85,7 @@ class LabelReader:
         return bad_line(path, number, what, line, mend)
 
     def _rows(self, path: Path) -> Iterator[Row]:
-        """Lines as cells, with their numbers; quotes count in .csv files only."""
+        """Yield the rows of a file as cells, with their line numbers. Quotes have a meaning in .csv files only."""
         lines = read_lines(path, invalid=self.invalid)
         if not is_csv(path):
             yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1))
@@ -90,7 +93,7 @@ class LabelReader:
         rows = csv.reader((line + "\n" for line in lines), strict=True)
         while True:
             number = rows.line_num + 1
-            usual = csv.field_size_limit(CELL)  # the limit is the whole process's, so it is put back at once
+            usual = csv.field_size_limit(CELL)  # the limit holds for the whole process, so it is restored at once
             try:
                 row = next(rows, None)
             except csv.Error as error:
@@ -104,6 +107,7 @@ class LabelReader:
             yield number, row
 
     def _find(self, path: Path, name: str, header: list[str]) -> int:
+        """Return the number of the column with this name. Raises ConfigError if there is none."""
         names = [column.strip() for column in header]
         if name not in names:
             raise ConfigError(f"{path} has no column {name!r}; its columns are {', '.join(names) or 'none'}.")
@@ -111,12 +115,13 @@ class LabelReader:
 
 
 def is_csv(path: Path) -> bool:
-    """Whether a file's columns are parted by commas, by its name."""
+    """Return whether the columns of a file are separated by commas, going by its name."""
     return path.suffix.lower() == ".csv"
 
 
 def check_columns(path: Path, rows: Sequence[list[str]]) -> None:
-    """Raises DataError, with the command to type, for a table of more than two columns (or other files of them)."""
+    """Raise DataError for a table with more than two columns. If its first line is a header, the error has the command
+    to type."""
     widths = {len(row) for row in rows}
     if len(rows) < 2 or len(widths) > 1 or widths <= {1, 2}:
         return
@@ -140,7 +145,7 @@ def check_columns(path: Path, rows: Sequence[list[str]]) -> None:
 
 
 def is_number(text: str) -> bool:
-    """Whether this is a number as programs write it."""
+    """Return whether a text is a number as programs write it."""
     try:
         float(text)
     except ValueError:
@@ -149,19 +154,23 @@ def is_number(text: str) -> bool:
 
 
 def stratified(labels: NDArray[np.int64], part: float, seed: int | tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which texts (n,) are held out: about `part` of every label, by chance; of a single one of its label none."""
+    """Choose texts to hold out at random: about the fraction `part` of every label.
+
+    labels (n,) are the labels as numbers. Returns a mask (n,), True where a text is held out. Of each label at least
+    one text is not held out.
+    """
     random = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
-        places = random.permutation(np.flatnonzero(labels == label))
+        places = random.permutation(np.flatnonzero(labels == label))  # the texts with this label, shuffled
         held[places[: min(len(places) - 1, round(part * len(places)))]] = True
     return held
 
 
 def at_most(labels: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int, seed: int) -> NDArray[np.bool_]:
-    """Which texts (n,) to keep so that they have at most so many tokens (0: all); one at least.
+    """Choose texts at random such that together they have at most `tokens` tokens (0: all), but at least one text.
 
-    About the same part of every label is kept, by chance.
+    labels and lengths are (n,). Returns a mask (n,), True where a text is kept: about the same fraction of every label.
     """
     total = int(lengths.sum())
     if not tokens or total <= tokens:

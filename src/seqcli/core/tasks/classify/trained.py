@@ -1,4 +1,4 @@
-"""A trained classifier: label texts with it, measure it."""
+"""A trained classifier: labelling texts with it and measuring it."""
 
 import time
 from collections.abc import Sequence
@@ -24,27 +24,23 @@ from seqcli.core.trained import NetworkTrained
 from seqcli.core.training.device import autocast, inference_precision
 from seqcli.errors import ConfigError, DataError
 
-TOKENS_AT_ONCE = 8192
+TOKENS_AT_ONCE = 8192  # the largest number of tokens in a batch, padding included
 
 
 @dataclass(frozen=True)
 class Classified:
-    """The likeliest label of a text, and the probability of every label, likeliest first.
+    """The labels of a text."""
 
-    `pieces` are the tokens that were read; `weights` (with attention pooling) how much each weighed. `known` is
-    false when the model has never seen any of them.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-    pieces: list[str]
-    weights: list[float] | None
-    known: bool
-    truncated: bool
+    label: str  # the likeliest label
+    probabilities: dict[str, float]  # of every label, the likeliest first
+    pieces: list[str]  # the tokens that were read, if they were asked for
+    weights: list[float] | None  # with attention pooling, how much each of them weighed, if that was asked for
+    known: bool  # False if all tokens are unknown to the model
+    truncated: bool  # whether the text was longer than the model reads
 
 
 class Classifier(NetworkTrained):
-    """A trained classifier: label texts with it, measure it."""
+    """A trained classifier, to label texts with and to measure."""
 
     file: ClassVar = ClassifierFile
     example: ClassVar = 'model.classify("a stirring film")'
@@ -80,9 +76,10 @@ class Classifier(NetworkTrained):
     @overload
     def classify(self, texts: Sequence[str], *, explain: bool = ...) -> list[Classified]: ...
     def classify(self, texts: str | Sequence[str], *, explain: bool = False) -> Classified | list[Classified]:
-        """The label of a text; of several texts a list of that. With `explain`, also how much each token weighed.
+        """Classify a text, or several texts, for which a list is returned.
 
-        Raises ConfigError when the model has no such weights.
+        With `explain`, the result also says how much each token weighed; raises ConfigError if the model has no
+        attention pooling.
         """
         if isinstance(texts, str):
             return self.classify([texts], explain=explain)[0]
@@ -112,7 +109,7 @@ class Classifier(NetworkTrained):
         return made
 
     def read(self, path: str | Path, *, skip_bad_lines: bool = False, say: Say = silent) -> list[Labelled]:
-        """The labelled texts of a file. Raises DataError when it has none, or a line that is wrong."""
+        """Read the labelled texts of a file. Raises DataError when it has none, or for a bad line."""
         c = self.plan
         reader = LabelReader(c.text_column, c.label_column, skip_bad_lines, c.invalid_utf8)
         found = list(reader.read(find_files([path])))
@@ -122,7 +119,11 @@ class Classifier(NetworkTrained):
         return found
 
     def evaluate(self, path: str | Path, *, say: Say = silent, skip_bad_lines: bool = False) -> dict[str, Any]:
-        """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
+        """Measure the model on a file of labelled texts.
+
+        Returns accuracy, macro F1, loss, calibration error, the metrics of every label, the confusions, and the speed.
+        Raises DataError when the file cannot be read, or when the model knows none of its labels.
+        """
         texts = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
         if not any(t.label in set(self.labels) for t in texts):
             raise DataError(f"The model knows no label of {path}; its own are {', '.join(self.labels[:8])}.")
@@ -142,15 +143,15 @@ class Classifier(NetworkTrained):
 
 @torch.no_grad()
 def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto") -> tuple[Tensor, list[Tensor] | None]:
-    """Scores of all texts (n, K), and what attention pooling gave each of their tokens."""
+    """Compute the scores of all texts (n, K) and, with attention pooling, the weights of their tokens."""
     device = model.device
     scores: list[Tensor] = [torch.empty(0)] * len(lines)
     weights: list[Tensor] = [torch.empty(0)] * len(lines)
     attended = False
     with autocast(inference_precision(precision, device), device):
         for rows in rows_in_order(lines.lengths, TOKENS_AT_ONCE):
-            ids, mask = lines.padded(rows)
-            found, looked = model(ids.to(device), mask.to(device))
+            ids, mask = lines.padded(rows)  # (B, T), (B, T)
+            found, looked = model(ids.to(device), mask.to(device))  # (B, K), (B, T) or None
             for row, each in zip(rows, found.cpu(), strict=True):
                 scores[row] = each
             if looked is not None:
@@ -161,10 +162,10 @@ def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto"
 
 
 def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
-    """All figures of scores (n, K) against the right labels."""
+    """Compute all metrics of scores (n, K) against the correct labels `right`. `labels` are those of the K columns."""
     number = {label: k for k, label in enumerate(labels)}
-    wanted = torch.tensor([number.get(label, -1) for label in right])
-    sure, best = scores.softmax(1).max(1)
+    wanted = torch.tensor([number.get(label, -1) for label in right])  # (n,), -1 for a label that the model lacks
+    sure, best = scores.softmax(1).max(1)  # (n,) each
     ours = [labels[k] for k in best.tolist()]
     loss = F.cross_entropy(scores[wanted >= 0], wanted[wanted >= 0]).item() if bool((wanted >= 0).any()) else 0.0
     return {
@@ -180,15 +181,18 @@ def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict
 
 
 def best_temperature(scores: Tensor, wanted: Tensor) -> float:
-    """The temperature that makes scores (n, K), divided by it, the likeliest for the right labels (n,): temperature
-    scaling (Guo 2017, arXiv:1706.04599), which changes no label. Found among 0.25 .. 4, on a grid of logarithms."""
-    grid = torch.logspace(-2, 2, 81, base=2.0)
-    losses = torch.stack([F.cross_entropy(scores / t, wanted) for t in grid])
+    """Find the temperature that calibrates scores best: temperature scaling (Guo 2017, arXiv:1706.04599).
+
+    Divided by it, the scores (n, K) have the lowest cross-entropy with the correct labels `wanted` (n,). That changes
+    the probabilities of labels, but never which one is likeliest. It is searched for on a logarithmic grid, 0.25 to 4.
+    """
+    grid = torch.logspace(-2, 2, 81, base=2.0)  # (81,)
+    losses = torch.stack([F.cross_entropy(scores / t, wanted) for t in grid])  # (81,)
     return float(grid[losses.argmin()])
 
 
 def unseen_labels(texts: Sequence[Labelled], labels: Sequence[str]) -> str | None:
-    """A sentence for the user about labels that training never saw."""
+    """Return a sentence for the user about labels that training never saw, or None if there are none."""
     strange = [t.label for t in texts if t.label not in set(labels)]
     if not strange:
         return None

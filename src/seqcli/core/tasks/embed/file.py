@@ -1,4 +1,4 @@
-"""What the file of word vectors says of itself."""
+"""The metadata in the model file of word vectors."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from seqcli.core.training.schema import ModelFile, Words, plan_of
 
 
 class WordVectorsFile(ModelFile):
-    """Word vectors."""
+    """The metadata of word vectors."""
 
     task: Literal["embed"]
     config: Annotated[EmbedPlan, PlainValidator(plan_of(EmbedPlan))]

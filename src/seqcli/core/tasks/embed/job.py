@@ -1,4 +1,4 @@
-"""Training word vectors."""
+"""The job of training word vectors: reading the text, the update of a step, the evaluation."""
 
 import math
 from collections.abc import Mapping
@@ -23,8 +23,9 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import CheckpointError, DataError
 
-FEW = 50  # words, for a text
-# negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
+FEW = 50  # a text in whose vocabulary fewer words remain is told about --min-count
+# How many negatives a chunk shares for every eight that --negatives asks for. Skip-gram needs more of them than CBOW,
+# because there a word is in several pairs.
 SHARED = {"skipgram": 32, "cbow": 16}
 
 
@@ -32,7 +33,8 @@ class EmbedJob:
     """What the training loop needs to learn word vectors (see training.job.UpdateJob)."""
 
     def __init__(self, options: EmbedOptions, say: Say = silent, metadata: Mapping[str, Any] | None = None) -> None:
-        set_threads(options.threads or 1)  # the products are small; another thread is busy with the next step's blocks
+        # One thread by default: the products are small, and a second thread prepares the blocks of the next step.
+        set_threads(options.threads or 1)
         self.device = pick_device(options.device)
         tokenizer = tokenizers.from_array(metadata["tokenizer"]) if metadata is not None else None
         data, valid = read_data(options, say, tokenizer)
@@ -40,7 +42,7 @@ class EmbedJob:
         self.vocab_size = self.tokenizer.vocab_size
         words = Words(data.ids, self.vocab_size, options.subsample)
         self.plan = plan = make_plan(options, words, len(data.ids), self.device)
-        shared = SHARED[plan.objective] * -(-plan.negatives // 8)  # 0 for the full softmax
+        shared = SHARED[plan.objective] * -(-plan.negatives // 8)  # negatives per chunk; 0 for the full softmax
 
         def batches(text: TokenFile) -> WindowBatches:
             return WindowBatches(
@@ -50,7 +52,7 @@ class EmbedJob:
         self.batches = batches(data)
         self._ahead = Ahead(self.batches)
         self._valid = batches(valid) if valid is not None else None
-        # a sampled score is a choice of two; the full softmax chooses among all words
+        # With sampling, each of 1 + k scores is a choice between two; the full softmax chooses among all words.
         self.guessing = (1 + plan.negatives) * math.log(2) if plan.negatives else math.log(self.vocab_size)
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.train_tokens = len(data.ids)
@@ -59,11 +61,14 @@ class EmbedJob:
 
     @cached_property
     def model(self) -> WordTables:
-        """The tables, with their first numbers."""
+        """The two tables of vectors, with their initial values."""
         return build_tables(self.plan, self.vocab_size, self.plan.seed).to(self.device)
 
     def update(self, step: int, rate: float) -> tuple[float, float, int]:
-        """The blocks of step `step`, one after the other; loss and norm are those of the one in the middle."""
+        """Make one step: learn from its blocks, one after the other. See training.job.UpdateJob.
+
+        To save time, the loss and the norm of the gradient are computed for the middle block alone.
+        """
         blocks = self._ahead[step]
         loss = norm = 0.0
         for k, block in enumerate(blocks):
@@ -78,7 +83,7 @@ class EmbedJob:
         return loss, norm, self.batches.tokens(step)
 
     def evaluate(self) -> dict[str, float] | None:
-        """The loss on the validation text, with the same negatives every time."""
+        """Compute the loss on the validation text. The negatives are the same every time. None without such a text."""
         if self._valid is None:
             return None
         total = targets = 0.0
@@ -90,7 +95,7 @@ class EmbedJob:
         return {"loss": total / max(1.0, targets), "targets": targets}
 
     def preview(self, step: int) -> str | None:
-        """The nearest neighbours of a few words."""
+        """Return the nearest neighbours of a few words, a line for each."""
         long = [word for word in self.tokenizer.words[:2000] if len(word) > 3 and word.isalpha()]
         model = WordVectors(self.model.vectors.detach(), self.tokenizer, self.plan)
         lines = [
@@ -108,7 +113,7 @@ class EmbedJob:
 
 
 class Ahead:
-    """Batches by number, of which the next one is made by another thread while this one is learnt."""
+    """Batches by number. While one is learned from, another thread prepares the next one."""
 
     def __init__(self, batches: WindowBatches) -> None:
         self._batches, self._pool = batches, ThreadPoolExecutor(1)
@@ -122,7 +127,7 @@ class Ahead:
 
 
 def words_of(data: TokenFile) -> WordTokenizer:
-    """The tokenizer of a text that was opened by words."""
+    """Return the tokenizer of a text. Raises CheckpointError if it is not a word tokenizer."""
     if not isinstance(data.tokenizer, WordTokenizer):
         raise CheckpointError("The checkpoint is damaged: its tokenizer is not one of words.")
     return data.tokenizer
@@ -131,7 +136,11 @@ def words_of(data: TokenFile) -> WordTokenizer:
 def read_data(
     options: EmbedOptions, say: Say, tokenizer: tokenizers.Tokenizer | None
 ) -> tuple[TokenFile, TokenFile | None]:
-    """Training and validation text. Raises DataError for what no vectors can be learnt from."""
+    """Read the training text and the validation text, which is None if there is none.
+
+    The vocabulary is made from the training text, unless a `tokenizer` is given. Raises DataError for a text from which
+    no vectors can be learned.
+    """
     paths = find_texts(options.files)
     how: dict[str, Any] = {"unit": "line", "invalid": options.invalid_utf8, "progress": say}
     words = tokenizer_options(options, "word") | {"vocab_size": options.vocab_size or 1 << 30}

@@ -8,10 +8,10 @@ from seqcli.core.options import TrainingOptions
 
 @options
 class EmbedOptions(TrainingOptions):
-    """What may be asked of the training of word vectors."""
+    """The options of training word vectors."""
 
     task: Literal["embed"] = again(TrainingOptions, "task", "embed")
-    # every word is worth more to the vectors than to a figure
+    # none by default: every word is worth more for learning the vectors than for measuring them
     valid_split: Fraction = again(TrainingOptions, "valid_split", 0.0)
     tokens: Literal["word"] = again(TrainingOptions, "tokens", "word")
     min_count: Positive = again(TrainingOptions, "min_count", 5)

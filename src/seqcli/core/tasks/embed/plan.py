@@ -1,4 +1,4 @@
-"""The plan of word vectors: its options, with rates and blocks chosen by how often the words of the text occur."""
+"""The plan of word vectors: its options, with learning rate and block size chosen by how often words occur."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from seqcli.core.tasks.embed.skipgrams import Words
 
-# by objective, and whether by full softmax
+# default learning rates, by objective and by whether the full softmax is used
 RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
-CHUNK = 32  # words of the text that share their negatives
-FEW = 100  # words, of which a full softmax is soon computed
+CHUNK = 32  # c: how many words of the text share their negatives
+FEW = 100  # for a vocabulary with fewer words the full softmax is fast enough
 
 
 @options
 class EmbedPlan(Plan, EmbedOptions):
-    """A training of word vectors."""
+    """The plan of training word vectors."""
 
     task: Literal["embed"] = decided()
     tokens: Literal["word"] = decided()
@@ -31,7 +31,7 @@ class EmbedPlan(Plan, EmbedOptions):
 
 
 def make_plan(options: EmbedOptions, words: "Words", tokens: int, device: "torch.device") -> EmbedPlan:
-    """The plan for a text of so many tokens, which has these words."""
+    """Make the plan for a text with `tokens` tokens and with these counts of words."""
     c = options
     negatives = c.negatives
     if negatives is None:
@@ -54,17 +54,19 @@ def make_plan(options: EmbedOptions, words: "Words", tokens: int, device: "torch
 
 
 def rate_and_block(options: EmbedOptions, words: "Words", tokens: int, negatives: int) -> tuple[float, int]:
-    """The learning rate, and how many words are summed up in one update, at most 512.
+    """Choose the learning rate, and the block size: how many words are summed up in one update, at most 512.
 
-    All gradients of a block are those of the weights before it. So the more often the most frequent word is pulled in a
-    block, as a target or as a negative, the sooner they overshoot together; the rate times their number is bounded.
+    All gradients of a block are computed with the weights from before the block. So if the most frequent word comes
+    often in a block, as a target or as a negative, its gradients may overshoot together. Therefore the learning rate
+    times their number is bounded.
     """
     c = options
-    pairs = c.window + 1 if c.objective == "skipgram" else 1  # a word, in the mean over the windows' widths
-    pulls = pairs * float(words.kept.max() + negatives * words.noise.max())  # for each word of the text
-    allowed = 6.0 if negatives else 0.6  # what goes beyond is held back row by row: see network.py
+    pairs = c.window + 1 if c.objective == "skipgram" else 1  # pairs per word, in the mean over the windows' widths
+    # how often the most frequent word is a target or a negative, for each word of the text
+    pulls = pairs * float(words.kept.max() + negatives * words.noise.max())
+    allowed = 6.0 if negatives else 0.6  # the bound; what still goes too far is bounded row by row: see network.py
     rate = c.lr or min(RATES[c.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
     size = min(512, int(allowed / (rate * pulls)))
     if not negatives:
-        size = min(size, (1 << 22) // len(words.counts))  # a block's softmax takes 16 MiB at most
+        size = min(size, (1 << 22) // len(words.counts))  # so that the softmax of a block takes 16 MiB at most
     return rate, c.batch_size or max(1, size // CHUNK) * CHUNK

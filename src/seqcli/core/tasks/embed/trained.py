@@ -1,4 +1,4 @@
-"""Trained word vectors, ready to use."""
+"""Trained word vectors: looking at them and measuring them."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ FIRST = len(SPECIALS)
 
 
 class WordVectors(Trained):
-    """Words and their vectors, most frequent first. A vector's direction counts: likeness is the cosine."""
+    """Words and their vectors, the most frequent word first. How similar two words are is the cosine of their vectors."""
 
     file: ClassVar = WordVectorsFile
     example: ClassVar = 'model.neighbors("king")'
@@ -49,7 +49,7 @@ class WordVectors(Trained):
 
     @classmethod
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "WordVectors":
-        """The vectors in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
+        """Make the model from the content of a `best.safetensors`. Raises CheckpointError if parts do not fit."""
         about = WordVectorsFile.of(stored.metadata)
         with sizes_of_a_file():
             network = cls.network(about)
@@ -60,7 +60,7 @@ class WordVectors(Trained):
 
     @classmethod
     def network(cls, about: WordVectorsFile) -> WordTables:
-        """The tables of a model file, without their numbers."""
+        """Make the tables of a model file, without their values."""
         return build_tables(about.config, about.tokenizer.vocab_size, None)
 
     def facts(self) -> dict[str, str]:
@@ -69,9 +69,9 @@ class WordVectors(Trained):
     # --- using ------------------------------------------------------------------------------------------------
 
     def row(self, word: str) -> int:
-        """The row of a word. Raises VocabularyError, with the nearest spellings, when there is none."""
+        """Return the row of a word. Raises VocabularyError, which suggests similar words, if it has no vector."""
         split = self.tokenizer.split(word)
-        for form in (word, split[0] if len(split) == 1 else word):  # normalized, and lower-cased, as in training
+        for form in (word, split[0] if len(split) == 1 else word):  # as it is, then normalized as in training
             if form in self._row:
                 return self._row[form]
         close = difflib.get_close_matches(word, self.words, n=3, cutoff=0.6)
@@ -82,56 +82,62 @@ class WordVectors(Trained):
         return word in self._row
 
     def vector(self, word: str) -> NDArray[np.float32]:
-        """The vector of a word as it was learnt, (D,). Raises VocabularyError."""
+        """Return the vector of a word, (D,). Raises VocabularyError."""
         return self.matrix[self.row(word)].cpu().numpy()
 
     def similarity(self, a: str, b: str) -> float:
-        """The cosine of two words, -1 .. 1. Raises VocabularyError."""
+        """Return the cosine of the vectors of two words, -1 to 1. Raises VocabularyError."""
         return float(self._unit[self.row(a)] @ self._unit[self.row(b)])
 
     def neighbors(self, word: str, n: int = 10) -> Found:
-        """The n words with the largest cosine. Raises VocabularyError."""
+        """Return the n words with the largest cosine to a word, with these cosines. Raises VocabularyError."""
         row = self.row(word)
         return self._nearest(self._unit[row], n, [row])
 
     def analogy(self, a: str, b: str, c: str, n: int = 10) -> Found:
-        """What is to c as b is to a: the words nearest to b - a + c of unit vectors (3CosAdd, Mikolov 2013c), which are
-        none of the three. Raises VocabularyError.
+        """Return the n words that are to c as b is to a, with their cosines.
+
+        They are the words nearest to b - a + c, where these are unit vectors (3CosAdd, Mikolov 2013c), without the
+        three words themselves. Raises VocabularyError.
         """
         rows = [self.row(word) for word in (a, b, c)]
         u_a, u_b, u_c = self._unit[rows]
         return self._nearest(F.normalize(u_b - u_a + u_c, dim=0), n, rows)
 
     def _nearest(self, direction: Tensor, n: int, without: list[int]) -> Found:
+        """Return the n words whose vectors are nearest to a unit vector (D,), without some rows."""
         cosines = self._unit @ direction  # (n,)
         cosines[without] = -torch.inf
         best = cosines.topk(max(0, min(n, len(self.words) - len(set(without)))))
         return [(self.words[k], c) for k, c in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
     def plane(self, words: Sequence[str]) -> list[tuple[float, float]]:
-        """Words as points: their unit vectors along the two directions in which these words differ most (PCA).
+        """Return words as points (x, y): their unit vectors along the two directions in which these words differ most.
 
-        Raises VocabularyError; ConfigError for fewer than three words, which always differ along one line.
+        This is a principal component analysis (PCA) of these words. Raises VocabularyError for a word without a vector,
+        ConfigError for fewer than three different words, which always lie on a line.
         """
         if len(set(words)) < 3:
             raise ConfigError("A picture of word vectors needs three different words at least.")
         x = self._unit[[self.row(word) for word in words]].cpu().double()
         x = x - x.mean(0)
         _, _, axes = torch.linalg.svd(x, full_matrices=False)
-        axes = axes[:2] * torch.where(axes[:2].sum(1, keepdim=True) < 0, -1.0, 1.0)  # the same picture every time
-        points = x @ axes.T  # (n, 2), of which the second is all zero when D is 1
+        # an axis and its negative are equally good; one is chosen, so that the picture is the same every time
+        axes = axes[:2] * torch.where(axes[:2].sum(1, keepdim=True) < 0, -1.0, 1.0)  # (2, D); (1, 1) when D is 1
+        points = x @ axes.T  # (n, 2); (n, 1) when D is 1
         return [(row[0], row[1] if len(row) > 1 else 0.0) for row in points.tolist()]
 
     def save(self, path: str | Path, form: Form = "word2vec") -> None:
-        """Write the vectors for other programs. Raises DataError when the file cannot be written."""
+        """Write the vectors to a file for other programs. Raises DataError when it cannot be written."""
         write_vectors(path, self.words, self.matrix.cpu().numpy(), form)
 
     # --- measuring --------------------------------------------------------------------------------------------
 
     def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """Spearman's correlation of cosines with people's scores, in a file of WORD TAB WORD TAB SCORE lines.
+        """Measure how well cosines agree with human judgements, in a file of WORD TAB WORD TAB SCORE lines.
 
-        Letter case is passed over where the word as it is has no vector. Raises DataError when no pair is known.
+        Returns Spearman's rank correlation and the number of pairs. Pairs with a word that has no vector do not count;
+        upper and lower case are ignored if a word as it is has no vector. Raises DataError when no pair is known.
         """
         folded: dict[str, int] = {}
         for row, word in enumerate(self.words):
@@ -156,8 +162,10 @@ class WordVectors(Trained):
 
 
 def read_similarities(path: str | Path, *, invalid: Invalid = "error") -> Iterator[tuple[str, str, float]]:
-    """Pairs of words and how alike people find them; columns are parted by tabs, commas or spaces, a line that begins
-    with # is a comment, and the first other line may be a header. Raises DataError, naming the line.
+    """Yield pairs of words with the score of their similarity from a file.
+
+    Columns are separated by tabs, commas or spaces. A line that begins with # is a comment, and the first other line
+    may be a header. Raises DataError for a bad line, with its number.
     """
     (file,) = find_files([path])
     first = True

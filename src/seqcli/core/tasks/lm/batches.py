@@ -1,4 +1,7 @@
-"""Batches by number: batch k depends on the data, the seed and k alone, so a resumed run finds its place at once."""
+"""Batches of a language model, indexed by the number of the step.
+
+Batch k depends on the data, the seed and k alone, so a resumed run continues at the right place at once.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,16 +19,16 @@ from seqcli.errors import DataError
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs x and targets y (B, T), the mask of real targets (None: all are), and their number."""
+    """A batch: token ids, and the token that follows each of them."""
 
-    x: Tensor
-    y: Tensor
-    mask: Tensor | None
-    tokens: int
-    fresh: bool  # the state starts at zero; otherwise the one after the batch before is carried on
+    x: Tensor  # inputs, (B, T)
+    y: Tensor  # targets, the inputs one step later: (B, T)
+    mask: Tensor | None  # (B, T), True where a target is real; None: all are
+    tokens: int  # the number of real targets
+    fresh: bool  # whether the recurrent state starts at zero; otherwise that after the previous batch is continued
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+        """Return the batch on another device."""
         if device.type == "cpu":
             return self
         mask = self.mask.to(device) if self.mask is not None else None
@@ -33,29 +36,31 @@ class Batch:
 
 
 class Batches(Protocol):
-    """All batches of a training, by number."""
+    """The batches of a training."""
 
     @property
     def batch_size(self) -> int:
-        """Sequences in a batch; less than was asked for when the text has no more."""
+        """The number of sequences in a batch; smaller than asked for if the text has no more."""
 
     @property
     def window(self) -> int:
-        """The most tokens of a sequence in a batch; less than was asked for when the text is shorter."""
+        """The largest number of tokens of a sequence in a batch; smaller than asked for if the text is shorter."""
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches make one pass over the data."""
+        """The number of batches in one pass over the data."""
 
     def __getitem__(self, step: int) -> Batch:
-        """Batch number `step`, counted over all epochs."""
+        """Return batch number `step`, counted over all epochs."""
 
 
 class StreamBatches:
-    """One long text read by B readers side by side, T tokens at a time, each going on where it stopped.
+    """Batches of one long text for truncated back-propagation through time.
 
-    What is left of a text after whole windows shifts the readers' start, by chance anew in every epoch. A text shorter
-    than B windows gets fewer readers, one shorter than a window a shorter window.
+    The text is divided into B parts of equal length, one for each row of the batch. Each batch holds the next window of
+    T tokens of every part, so the recurrent state can be carried from batch to batch. The parts are seldom a whole
+    number of windows long; the tokens that are too many shift the start of all rows, by a random number in every epoch.
+    A text with fewer than B windows gets fewer rows, and one shorter than a window gets a shorter window.
     """
 
     def __init__(self, ids: IdArray, batch_size: int, window: int, seed: int = 0) -> None:
@@ -72,20 +77,21 @@ class StreamBatches:
         epoch, k = divmod(step, self.steps_per_epoch)
         spare = self._row - self.steps_per_epoch * self.window
         shift = int(np.random.default_rng((self._seed, epoch)).integers(spare + 1))
-        starts = np.arange(self.batch_size) * self._row + shift + k * self.window
-        rows = np.stack([self._ids[s : s + self.window + 1] for s in starts]).astype(np.int64)
+        starts = np.arange(self.batch_size) * self._row + shift + k * self.window  # (B,)
+        rows = np.stack([self._ids[s : s + self.window + 1] for s in starts]).astype(np.int64)  # (B, T + 1)
         both = torch.from_numpy(rows)  # (B, T + 1)
-        return Batch(both[:, :-1], both[:, 1:], None, self.batch_size * self.window, k == 0)
+        return Batch(both[:, :-1], both[:, 1:], None, self.batch_size * self.window, k == 0)  # (B, T) each
 
 
 class LineBatches:
-    """Every line a sequence: x = <bos> a b c, y = a b c <eos>, padded to the longest of its batch.
+    """Batches of lines, each of which is a sequence of its own: x = <bos> a b c and y = a b c <eos>.
 
-    Lines are shuffled in every epoch, and batches are made of lines of similar length. Lines of more than `window`
-    tokens are cut, and then end without <eos>. `lines` are the numbers of those that take part (None: all).
+    Lines are padded to the longest one of their batch. They are shuffled in every epoch, and lines of similar length
+    are put together. A line of more than `window` tokens is cut, and then has no <eos>. `lines` are the numbers of the
+    lines to use (None: all).
     """
 
-    POOL = 64  # batches whose lines are sorted by length together
+    POOL = 64  # the lines of so many batches are sorted by length together
 
     def __init__(
         self,
@@ -109,11 +115,12 @@ class LineBatches:
         epoch, k = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._plan = epoch, self._order(epoch)
-        lines = self._plan[k]
-        starts = np.where(lines > 0, self._ends[lines - 1], 0)
+        lines = self._plan[k]  # (B,)
+        starts = np.where(lines > 0, self._ends[lines - 1], 0)  # (B,)
         return _padded(self._ids, starts, np.minimum(self._ends[lines] - starts, self.window), fresh=True)
 
     def _order(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Return the line numbers of every batch of an epoch, in the order of the batches."""
         count = len(self._lines)
         random = np.random.default_rng((self._seed, epoch))
         order = self._lines[random.permutation(count)]
@@ -126,20 +133,24 @@ class LineBatches:
         return [batches[k] for k in random.permutation(len(batches))]
 
 
-READERS = 64  # side by side in an evaluation
-WARM_UP = 256  # tokens that a reader reads before its part begins
-STRETCH = 512  # tokens a reader reads at a time
+READERS = 64  # the number of rows in an evaluation: parts of a text that are read side by side
+WARM_UP = 256  # tokens that are read before a part begins, to warm up the state
+STRETCH = 512  # tokens of a row in one batch
 
 
 def held_out_batches(
     ids: IdArray, ends: NDArray[np.int64] | None, lines: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[Batch, bool]]:
-    """Batches of a whole text in order, for evaluation; every target stands in one that counts (True) exactly once.
+    """Yield the batches of a whole text for evaluation, each with True if its targets count.
 
-    Lines (all of them, or `lines` by number) are read whole, those of similar length side by side. A stream is cut
-    among readers, each warmed up (False) on the tokens before its part, so that the state at a part's start is as good
-    as anywhere; only the text's own first token is met with a zero state. Where a batch is not `fresh`, the state after
-    the one before is carried on.
+    Every target of the text is in exactly one batch that counts. Where a batch is not `fresh`, the state after the
+    previous batch must be carried on.
+
+    Lines (all, or those with the numbers `lines`) are read completely, lines of similar length side by side.
+
+    A stream is divided into parts that are read side by side. Before each part comes a batch that does not count, with
+    the tokens before that part, so that the state at its beginning is as good as anywhere else. Only the first token of
+    the text is predicted from a zero state.
     """
     if ends is not None:
         chosen = np.arange(len(ends)) if lines is None else lines
@@ -149,7 +160,7 @@ def held_out_batches(
     rows = max(1, min(READERS, targets // (4 * WARM_UP)))
     row = targets // rows
     parts = [(np.arange(1), row), (np.arange(1, rows) * row, row), (np.array([rows * row]), targets - rows * row)]
-    for starts, length in parts:  # the first reader has nothing to warm up on; the last one reads what is left over
+    for starts, length in parts:  # the first part has nothing before it to warm up on; the last one is the remainder
         if len(starts) == 0 or length == 0:
             continue
         warm = min(WARM_UP, int(starts[0]))
@@ -160,22 +171,26 @@ def held_out_batches(
 
 
 def _whole_lines(ids: IdArray, ends: NDArray[np.int64], chosen: NDArray[np.int64]) -> Iterator[Batch]:
+    """Yield batches of the chosen lines, the shortest first. Long lines take several batches."""
     lengths = np.diff(ends, prepend=0)
     order = chosen[np.argsort(lengths[chosen], kind="stable")]
     for some in range(0, len(order), READERS):
         lines = order[some : some + READERS]
         for at in range(0, int(lengths[lines].max()), STRETCH):
-            left = np.maximum(lengths[lines] - at, 0)
+            left = np.maximum(lengths[lines] - at, 0)  # how many tokens of each line are left, (B,)
             yield _padded(ids, ends[lines] - left, np.minimum(left, STRETCH), fresh=at == 0)
 
 
 def _padded(ids: IdArray, starts: NDArray[np.int64], lengths: NDArray[np.int64], *, fresh: bool) -> Batch:
-    """Targets from `starts` on, padded to the longest; before the first stands <bos>, or when not `fresh` its token."""
-    y = np.full((len(starts), int(lengths.max())), PAD, dtype=np.int64)
+    """Make a batch of the `lengths` (B,) tokens from each of `starts` (B,) on, padded to the longest.
+
+    The first input of a row is <bos> or, if the batch is not `fresh`, the token before the first target.
+    """
+    y = np.full((len(starts), int(lengths.max())), PAD, dtype=np.int64)  # (B, T)
     for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         y[row, :length] = ids[start : start + length]
-    before = np.full(len(starts), BOS) if fresh else ids[starts - 1].astype(np.int64)
-    x = np.concatenate((before[:, None], y[:, :-1]), axis=1)
+    before = np.full(len(starts), BOS) if fresh else ids[starts - 1].astype(np.int64)  # (B,)
+    x = np.concatenate((before[:, None], y[:, :-1]), axis=1)  # (B, T)
     mask = torch.from_numpy(np.arange(y.shape[1])[None] < lengths[:, None])  # (B, T)
     return Batch(
         torch.from_numpy(x), torch.from_numpy(y), None if bool(mask.all()) else mask, int(lengths.sum()), fresh
@@ -183,5 +198,6 @@ def _padded(ids: IdArray, starts: NDArray[np.int64], lengths: NDArray[np.int64],
 
 
 def _stretch(ids: IdArray, starts: NDArray[Any], length: int, *, fresh: bool) -> Batch:
+    """Make a batch of `length` targets for each of `starts` (B,), the positions of the first inputs."""
     both = torch.from_numpy(np.stack([ids[s : s + length + 1] for s in starts]).astype(np.int64))  # (B, T + 1)
     return Batch(both[:, :-1], both[:, 1:], None, len(starts) * length, fresh)

@@ -1,4 +1,4 @@
-"""What the file of a language model says of itself."""
+"""The metadata in the model file of a language model."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from seqcli.core.training.schema import RecurrentFile, plan_of
 
 
 class LanguageModelFile(RecurrentFile):
-    """A language model."""
+    """The metadata of a language model."""
 
     task: Literal["lm"]
     config: Annotated[LMPlan, PlainValidator(plan_of(LMPlan))]

@@ -1,4 +1,4 @@
-"""Training a language model."""
+"""The job of training a language model: reading its data, the loss of a batch, the evaluation."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError
 
-HELD_OUT = 0x68656C64  # with the seed, the random stream of the lines to validate on
+HELD_OUT = 0x68656C64  # together with the seed, it seeds the choice of the lines to validate on
 
 
 class LMJob:
@@ -51,7 +51,7 @@ class LMJob:
 
     @cached_property
     def model(self) -> RecurrentLM:
-        """The network, with its first weights."""
+        """The network, with its initial weights."""
         network = build_lm(self.plan, self.vocab_size, self.plan.seed).to(self.device)
         self._kept = start_from_vectors(network.encoding, self.tokenizer, self.plan, self._say, self._metadata)
         return network
@@ -80,14 +80,17 @@ class LMJob:
 
 
 def batches(data: TokenFile, plan: LMPlan) -> Batches:
-    """The text in batches of the plan's size, or of a smaller one where it is short."""
+    """Return the batches of a text, of the size that the plan says, or smaller if the text is short."""
     if data.ends is not None:
         return LineBatches(data.ids, data.ends, plan.batch_size, plan.window, plan.seed, data.lines)
     return StreamBatches(data.ids, plan.batch_size, plan.window, plan.seed)
 
 
 def read_data(options: LMOptions, say: Say, tokenizer: Tokenizer | None = None) -> tuple[TokenFile, TokenFile | None]:
-    """Training and validation data. Raises DataError for what cannot be trained on."""
+    """Read the training data and the validation data, which are None if there are none.
+
+    The tokenizer is trained, unless a `tokenizer` is given. Raises DataError for data that cannot be trained on.
+    """
     paths = find_texts(options.files)
     how: dict[str, Any] = {"unit": options.unit, "invalid": options.invalid_utf8, "progress": say}
     kind = options.tokens or "char"
@@ -122,8 +125,10 @@ def read_data(options: LMOptions, say: Say, tokenizer: Tokenizer | None = None) 
 
 
 def some_lines(ends: NDArray[np.int64], part: float, options: LMOptions) -> NDArray[np.int64]:
-    """The numbers of the lines to validate on, by chance, since a list may be sorted: a part of them, of at most
-    --valid-tokens tokens together."""
+    """Choose lines to validate on: the fraction `part` of them, but at most --valid-tokens tokens.
+
+    Returns their numbers. They are chosen at random, because a file of lines may be sorted.
+    """
     lengths = np.diff(ends, prepend=0)
     chosen = np.random.default_rng((options.seed, HELD_OUT)).permutation(len(ends))[: round(part * len(ends))]
     if options.valid_tokens and len(chosen):
@@ -132,12 +137,15 @@ def some_lines(ends: NDArray[np.int64], part: float, options: LMOptions) -> NDAr
 
 
 def flatten(state: list[Any]) -> list[Tensor]:
-    """A stack's state as plain tensors, cut from the graph."""
+    """Return the states of a stack's cells as a flat list of tensors (B, H), detached from the graph.
+
+    Detaching them is what truncates back-propagation through time at the window.
+    """
     return [tensor.detach() for cell in state for tensor in cell]
 
 
 def unflatten(cell: str, tensors: list[Tensor]) -> list[Any]:
-    """What `flatten` took apart."""
+    """Return the states that `flatten` took apart; `cell` is the name of the cell."""
     kind = cell_class(cell).state_type
     n = len(kind._fields)
     return [kind(*tensors[k : k + n]) for k in range(0, len(tensors), n)]

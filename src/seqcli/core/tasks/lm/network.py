@@ -1,4 +1,4 @@
-"""The recurrent language model (Mikolov 2010): p(x_1 .. x_T) = product of p(x_t | x_1 .. x_(t-1))."""
+"""The recurrent language model (Mikolov 2010): p(x_1 .. x_T) = product over t of p(x_t | x_1 .. x_(t-1))."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,14 +13,14 @@ from seqcli.core.layers.cross_entropy import linear_cross_entropy
 from seqcli.core.layers.start import build
 from seqcli.core.tasks.lm.plan import LMPlan
 
-LARGE = 1000  # a vocabulary above this is worth the fused projection and loss
+LARGE = 1000  # for a larger vocabulary, computing projection and loss in one operation is worth it
 
 
 class RecurrentLM(Network):
     """Encoding, stack, dropout, projection: ids (B, T) -> outputs (B, T, V).
 
-    Trained by cross-entropy, the outputs are logits. Trained by squared error against the one-hot target ("mse"), an
-    output estimates the probability itself: the expectation of an indicator is a probability.
+    Trained with cross-entropy, the outputs are logits. Trained with the squared error against the one-hot target
+    ("mse"), an output estimates the probability itself, because the mean of a one-hot vector is a probability.
     """
 
     def __init__(
@@ -54,19 +54,23 @@ class RecurrentLM(Network):
     def features(
         self, ids: Tensor, state: Sequence[State] | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, list[State]]:
-        """What the projection reads: ids (B, T) -> (B, T, H), and the state after them."""
-        y, after = self.stack(self.encoding(ids), state, mask)
-        return self.dropout(y), after
+        """Compute the input of the projection: ids (B, T) -> (B, T, H), and the state after the last token."""
+        y, after = self.stack(self.encoding(ids), state, mask)  # (B, T, H)
+        return self.dropout(y), after  # (B, T, H)
 
     def forward(
         self, ids: Tensor, state: Sequence[State] | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, list[State]]:
-        """Ids (B, T) -> scores (B, T, V), whose softmax is the distribution of the next token; and the state."""
-        y, state = self.features(ids, state, mask)
-        return self.scores(self.projection(y)), state
+        """Compute the scores of the next tokens: ids (B, T) -> (B, T, V), whose softmax is their distribution.
+
+        state is a list with one state for each cell (None: zero), mask (B, T) is True where a token is real. Returns
+        the scores and the state after the last token.
+        """
+        y, state = self.features(ids, state, mask)  # (B, T, H)
+        return self.scores(self.projection(y)), state  # (B, T, V)
 
     def scores(self, outputs: Tensor) -> Tensor:
-        """Outputs (..., V) as log-probabilities up to a constant."""
+        """Turn outputs (..., V) into log-probabilities up to a constant, (..., V)."""
         outputs = outputs.float()
         return outputs if self.loss_name == "cross-entropy" else outputs.clamp(min=1e-9).log()
 
@@ -78,16 +82,20 @@ class RecurrentLM(Network):
         mask: Tensor | None = None,
         label_smoothing: float = 0.0,
     ) -> tuple[Tensor, list[State]]:
-        """Mean loss a real target: nats, or the squared distance from the one-hot vector; and the state."""
-        y, state = self.features(ids, state, mask)
+        """Compute the mean loss over all real targets: in nats, or the squared distance from the one-hot vector.
+
+        ids, targets and mask are (B, T), with N real targets. Returns the loss, a scalar, and the state after the last
+        token.
+        """
+        y, state = self.features(ids, state, mask)  # (B, T, H)
         if mask is not None:
             y, targets = y[mask], targets[mask]  # (N, H), (N,)
         else:
-            y, targets = y.flatten(0, 1), targets.flatten()
+            y, targets = y.flatten(0, 1), targets.flatten()  # (N, H), (N,)
         if self.loss_name == "mse":
-            outputs = self.projection(y).float()
-            # |p - e|^2 = |p|^2 - 2 p_target + 1: the indicator vector e is not built
-            wanted = outputs.gather(1, targets[:, None])
+            outputs = self.projection(y).float()  # (N, V)
+            # |p - e|^2 = |p|^2 - 2 p_target + 1, so the one-hot vector e need not be built
+            wanted = outputs.gather(1, targets[:, None])  # (N, 1)
             return (outputs.square().sum(1) - 2 * wanted[:, 0] + 1).mean(), state
         if self.projection.out_features > LARGE:
             w, b = self.projection.weight, self.projection.bias
@@ -102,25 +110,25 @@ class RecurrentLM(Network):
         state: Sequence[State] | None = None,
         mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, list[State]]:
-        """Loss of every target (N,), whether it was the likeliest token (N,), and the state. N real targets."""
-        y, state = self.features(ids, state, mask)
-        y = y[mask] if mask is not None else y.flatten(0, 1)
-        targets = targets[mask] if mask is not None else targets.flatten()
+        """Compute the loss of each real target (N,), whether it was the likeliest token (N,), and the state."""
+        y, state = self.features(ids, state, mask)  # (B, T, H)
+        y = y[mask] if mask is not None else y.flatten(0, 1)  # (N, H)
+        targets = targets[mask] if mask is not None else targets.flatten()  # (N,)
         losses, hits = [], []
-        size = max(1, (1 << 24) // self.projection.out_features)  # at most 64 MiB of outputs at a time
+        size = max(1, (1 << 24) // self.projection.out_features)  # n rows, such that outputs take at most 64 MiB
         for part, wanted in zip(y.split(size), targets.split(size), strict=True):
-            outputs = self.projection(part).float()
-            hits.append(outputs.argmax(1) == wanted)
+            outputs = self.projection(part).float()  # (n, V)
+            hits.append(outputs.argmax(1) == wanted)  # (n,)
             if self.loss_name == "mse":
-                outputs = outputs.square().sum(1) - 2 * outputs.gather(1, wanted[:, None])[:, 0] + 1
+                outputs = outputs.square().sum(1) - 2 * outputs.gather(1, wanted[:, None])[:, 0] + 1  # (n,)
                 losses.append(outputs)
             else:
-                losses.append(F.cross_entropy(outputs, wanted, reduction="none"))
-        return torch.cat(losses), torch.cat(hits), state
+                losses.append(F.cross_entropy(outputs, wanted, reduction="none"))  # (n,)
+        return torch.cat(losses), torch.cat(hits), state  # (N,), (N,)
 
 
 def build_lm(plan: LMPlan, vocab_size: int, seed: int | None) -> RecurrentLM:
-    """The model of a plan; `seed` and errors as in `start.build`."""
+    """Make the network of a plan. For `seed` and errors see `layers.start.build`."""
     make = partial(
         RecurrentLM,
         vocab_size,

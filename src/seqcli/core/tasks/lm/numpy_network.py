@@ -1,8 +1,8 @@
-"""The recurrent language model in NumPy, a token at a time: what writes text on a processor, without torch.
+"""The recurrent language model in NumPy, one token at a time: it generates text on a CPU, without torch.
 
-NumPy starts an operation in a fraction of torch's time, which is what counts for products of one row or a few. The
-equations are those of core/cells, and the steps are in cells/numpy_steps.py; a state is (H,) for one sample and (B, H)
-for B of them, and `...` stands for either.
+For products of one row or a few, most of the time goes into starting operations, and NumPy starts one in a fraction of
+torch's time. The equations are in core/cells, and the steps in cells/numpy_steps.py. A state is (H,) for one sample and
+(B, H) for B of them; `...` in a shape stands for either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from seqcli.core.cells.numpy_steps import LAYER, STEPS, Floats, Layer, times
 from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.weights import check_shapes
 
-CACHE = 1 << 26  # numbers of the first layer's inputs that are kept
+CACHE = 1 << 26  # how many numbers of the first layer's inputs are kept at most
 
 
 def weight_shapes(plan: LMPlan, vocab_size: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of a RecurrentLM's weights by their names, as torch's network has them."""
+    """Return the shapes of all weights by name, as the torch network RecurrentLM has them."""
     V, H = vocab_size, plan.hidden
     E = V if plan.one_hot else plan.embedding_dim or 0
     G = STEPS[plan.cell].gates * H
@@ -33,9 +33,9 @@ def weight_shapes(plan: LMPlan, vocab_size: int) -> dict[str, tuple[int, ...]]:
 
 
 class NumpyLM:
-    """A language model whose cell has steps in NumPy, from its weights by their names in RecurrentLM.
+    """A language model made from its weights, by their names in RecurrentLM. Its cell must have steps in NumPy.
 
-    Raises CheckpointError where the weights do not fit the configuration and vocabulary.
+    Raises CheckpointError when the weights do not fit the plan and the vocabulary.
     """
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], plan: LMPlan, vocab_size: int) -> None:
@@ -57,27 +57,30 @@ class NumpyLM:
         self._most = CACHE // max(len(self.layers[0].b_ih), 1)
 
     def input(self, id: int) -> Floats:
-        """W_ih x + b_ih of the first layer for a token, (G*H,). Those of tokens that have come before are kept."""
+        """Return W_ih x + b_ih of the first layer for a token, (G*H,). Results are kept for later."""
         found = self._inputs.get(id)
         if found is None:
             first = self.layers[0]
-            found = first.w_ih[:, id] if self.rows is None else first.w_ih @ self.rows[id]
-            found = found + first.b_ih
+            found = first.w_ih[:, id] if self.rows is None else first.w_ih @ self.rows[id]  # (G*H,)
+            found = found + first.b_ih  # (G*H,)
             if len(self._inputs) < self._most:
                 self._inputs[id] = found
         return found
 
     def after(self, prime: Sequence[int], batch: int) -> "NumpySteps":
-        """What goes on after a prime (ids, at least one), for `batch` samples: the prime runs through once."""
+        """Feed a prime of at least one id. Returns the steps that continue it, for `batch` samples.
+
+        The prime runs through the network only once, whatever the number of samples.
+        """
         one = NumpySteps(self, None)
         for id in prime:
-            h = one.run(self.input(id))
-        one.scores = one.outputs(h)
+            h = one.run(self.input(id))  # (H,)
+        one.scores = one.outputs(h)  # (V,)
         return one if batch == 1 else one.spread(batch)
 
 
 class NumpySteps:
-    """The state after some tokens, and `scores` of the next one: (V,) for one sample, (B, V) for B."""
+    """The state of the network after some tokens, and the `scores` of the next one: (V,), or (B, V) for B samples."""
 
     def __init__(self, lm: NumpyLM, rows: int | None) -> None:
         self.lm, self.one = lm, rows is None
@@ -91,7 +94,7 @@ class NumpySteps:
         self.project = times(lm.w, rows)
 
     def spread(self, rows: int) -> "NumpySteps":
-        """The same state for several samples, (rows, ...)."""
+        """Return the steps of `rows` samples that all continue from this state, which is that of one sample."""
         many = NumpySteps(self.lm, rows)
         many.scores[:] = self.scores
         many.first.go_on(self.first)
@@ -100,22 +103,22 @@ class NumpySteps:
         return many
 
     def run(self, a: Floats) -> Floats:
-        """All layers, from the first one's input part (..., G*H) to the output h (..., H)."""
-        h = self.first(a)
+        """Run all layers for one token, from the first layer's input part (..., G*H) to the output h (..., H)."""
+        h = self.first(a)  # (..., H)
         for product, bias, part, cell in self.upper:
-            product(h, part)
+            product(h, part)  # part: (..., G*H)
             np.add(part, bias, out=part)
-            h = cell(part)
+            h = cell(part)  # (..., H)
         return h
 
     def outputs(self, h: Floats) -> Floats:
-        """The scores (..., V) for the output h."""
-        out = np.empty(self.shape, np.float32)
+        """Compute the scores (..., V) from the output h (..., H)."""
+        out = np.empty(self.shape, np.float32)  # (..., V)
         self.project(h, out)
         out += self.lm.b
         return np.log(np.maximum(out, 1e-9)) if self.lm.probabilities else out
 
     def __call__(self, ids: Sequence[int]) -> Floats:
-        """Go on by a token a sample: the scores after it."""
+        """Feed one token for each sample. Returns the scores of the next tokens, (..., V)."""
         input_of = self.lm.input
         return self.outputs(self.run(input_of(ids[0]) if self.one else np.stack([input_of(id) for id in ids])))

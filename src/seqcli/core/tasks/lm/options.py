@@ -8,7 +8,7 @@ from seqcli.core.options import Encoded
 
 @options
 class LMOptions(Encoded):
-    """What may be asked of the training of a language model."""
+    """The options of training a language model."""
 
     task: Literal["lm"] = again(Encoded, "task", "lm")
     unit: Literal["stream", "line"] = option(

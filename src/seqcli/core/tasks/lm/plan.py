@@ -1,4 +1,4 @@
-"""The plan of a language model: its options, with sizes and rates chosen by the data, the budget and the machine."""
+"""The plan of a language model: its options, with sizes and rates chosen by data, budget and machine."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -12,13 +12,14 @@ from seqcli.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-# the hidden units of a language model, and the tokens that it must see to be better than the one before
+# The numbers of hidden units to choose from, and how many tokens a network of each size must see in training to be
+# better than one of the size before.
 SIZES = ((256, 0.0), (384, 6e5), (512, 3e6), (768, 1.5e7))
 
 
 @options
 class LMPlan(RecurrentPlan, LMOptions):
-    """A training of a language model. `embedding_dim` is None for one-hot vectors alone."""
+    """The plan of training a language model. `embedding_dim` is None only with one-hot vectors."""
 
     task: Literal["lm"] = decided()
     batch_size: Positive = decided()
@@ -26,7 +27,7 @@ class LMPlan(RecurrentPlan, LMOptions):
 
 
 def check(options: LMOptions) -> None:
-    """Raises ConfigError for options that do not go together."""
+    """Raise ConfigError for options that contradict each other."""
     if options.tie and options.one_hot:
         raise ConfigError("--tie shares an embedding with the output layer, and --encoding one-hot has none.")
     if options.loss == "mse" and options.label_smoothing:
@@ -38,7 +39,11 @@ def check(options: LMOptions) -> None:
 def make_plan(
     options: LMOptions, tokens: int, vocab_size: int, device: "torch.device", *, say: Say, bounded: bool = True
 ) -> LMPlan:
-    """The plan for a text of so many tokens. `bounded` is False where a training goes on, whose budget stands."""
+    """Make the plan for a text of `tokens` tokens.
+
+    By default the number of epochs has a bound that depends on the text. `bounded` is False for a run that is resumed,
+    whose budget must stay as it is.
+    """
     c = options
     small, lines = tokens < 2e5, c.unit == "line"
     window = c.window or (256 if lines else 64)
@@ -80,7 +85,7 @@ def make_plan(
 
 
 def size(tokens: int, seen: Seen) -> int:
-    """The hidden units for a text of so many tokens: as many as the budget can teach, and the text can."""
+    """Choose the number of hidden units: as many as are useful for a text of this length and for this budget."""
     by_data = 128 if tokens < 2e4 else 256 if tokens < 2e5 else 512 if tokens < 5e6 else 768
     chosen = min(SIZES[0][0], by_data)
     for hidden, least in SIZES[1:]:
@@ -91,7 +96,7 @@ def size(tokens: int, seen: Seen) -> int:
 
 
 def speed(plan: LMPlan, vocab_size: int) -> float:
-    """Tokens a second of training a language model of these sizes here."""
+    """Measure how many tokens a second a language model of these sizes learns on this machine."""
     import torch
 
     from seqcli.core.tasks.lm.network import build_lm

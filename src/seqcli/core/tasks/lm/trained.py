@@ -1,4 +1,4 @@
-"""A trained language model, ready to use."""
+"""A trained language model: sampling text from it and measuring it."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -34,16 +34,20 @@ if TYPE_CHECKING:  # torch is imported when something is measured, or computed o
 
 @dataclass(frozen=True)
 class Sample:
-    """A sampled text: the prime, the text after it and its number of tokens, why it ended (length, stop or eos)."""
+    """A sampled text."""
 
     prime: str
-    text: str
-    tokens: int
-    ended: str
+    text: str  # what comes after the prime
+    tokens: int  # the number of tokens in that text
+    ended: str  # why it ended: "length", "stop" (the stop text came) or "eos"
 
 
 class Writer:
-    """The text of one sample as it grows; it ends with <eos>, before the stop text, or after `length` tokens."""
+    """The text of one sample while it is generated.
+
+    It ends after `length` tokens, before the text `stop` or, if `ends` is set, with <eos>. `ended` says why it ended,
+    or is None while it goes on.
+    """
 
     def __init__(self, tokenizer: Tokenizer, prime: list[int], stop: str | None, length: int, *, ends: bool) -> None:
         self.ended: str | None = None
@@ -53,7 +57,7 @@ class Writer:
         self._decoder.go_on_after(prime)
 
     def write(self, id: int) -> str:
-        """The text that can be shown after this token; what may begin the stop text is held back."""
+        """Add a token. Returns the text that can be shown now; what may begin the stop text is held back."""
         self._left -= 1
         if id == self._eos:
             self.ended, text = "eos", self._decoder.finish()
@@ -75,10 +79,10 @@ class Writer:
 
 
 class LanguageModel(Trained):
-    """A trained language model: sample from it, measure it.
+    """A trained language model, to sample text from and to measure.
 
-    On a processor text is written in NumPy, whose operations start faster than torch's and need no torch at all; on
-    `device` cuda or mps, and for a cell without steps in NumPy, torch writes it.
+    On a CPU, text is generated in NumPy, whose operations start faster than torch's, so torch is not even imported. On
+    the devices cuda and mps, and for a cell without steps in NumPy, torch is used.
     """
 
     file: ClassVar = LanguageModelFile
@@ -101,24 +105,24 @@ class LanguageModel(Trained):
 
     @classmethod
     def open(cls, stored: Stored, device: str = "auto", threads: int = 0) -> "LanguageModel":
-        """The model in a `best.safetensors`. Raises CheckpointError when its parts do not fit together."""
+        """Make the model from the content of a `best.safetensors`. Raises CheckpointError if parts do not fit."""
         about = LanguageModelFile.of(stored.metadata)
         model = cls(stored.tensors, about.tokenizer, about.config, about.figures, device=device, threads=threads)
         if model.writes_in_numpy:
             check_weights(stored.tensors, weight_shapes(about.config, about.tokenizer.vocab_size))
-        _ = model.in_numpy if model.writes_in_numpy else model.model  # now, for what may be wrong with it
+        _ = model.in_numpy if model.writes_in_numpy else model.model  # made now, so that errors come now
         return model
 
     @classmethod
     def network(cls, about: LanguageModelFile) -> "RecurrentLM":
-        """The network of a model file, without its weights."""
+        """Make the network of a model file, without its weights."""
         from seqcli.core.tasks.lm.network import build_lm
 
         return build_lm(about.config, about.tokenizer.vocab_size, None)
 
     @classmethod
     def of(cls, network: "RecurrentLM", tokenizer: Tokenizer, plan: LMPlan) -> "LanguageModel":
-        """The model of a network as it is now."""
+        """Make the trained model of a network with its present weights."""
         weights = {name: p.detach().float().cpu().numpy().copy() for name, p in network.named_parameters()}
         return cls(weights, tokenizer, plan)
 
@@ -127,7 +131,7 @@ class LanguageModel(Trained):
 
     @property
     def writes_in_numpy(self) -> bool:
-        """Whether text is written without torch."""
+        """Whether text is generated in NumPy, without torch."""
         return self.device in ("auto", "cpu") and self.plan.cell in STEPS
 
     @cached_property
@@ -137,7 +141,10 @@ class LanguageModel(Trained):
 
     @cached_property
     def model(self) -> "RecurrentLM":
-        """The torch network, on its device. Raises CheckpointError, and ConfigError where there is no such device."""
+        """The torch network on its device.
+
+        Raises CheckpointError when the weights do not fit, ConfigError when there is no such device.
+        """
         import torch
 
         from seqcli.core.layers.start import load_weights
@@ -151,9 +158,9 @@ class LanguageModel(Trained):
         return network.to(device).eval()
 
     def encode_prime(self, prime: str) -> tuple[list[int], list[str]]:
-        """Ids of a prime, and the pieces of it that the vocabulary lacks, which become <unk>.
+        """Return the ids of a prime, and the parts of it that are not in the vocabulary and become <unk>.
 
-        Raises VocabularyError when nothing in it is known.
+        Raises VocabularyError when nothing of it is in the vocabulary.
         """
         ids = self.tokenizer.encode(prime).tolist()
         if UNK not in ids:
@@ -170,12 +177,13 @@ class LanguageModel(Trained):
         return ids, strange
 
     def stream(self, prime: str = "", **options: Any) -> Iterator[tuple[int, str, str | None]]:
-        """Sample, yielding (sample, text, ended): pieces of text as they come; `ended` says why a sample ended.
+        """Sample text, yielding (number of the sample, piece of text, why it ended) as it is generated.
 
-        Options are those of decoding.options.SamplingOptions: length, temperature, top_k, top_p, repetition_penalty,
-        stop, num_samples, seed. The prime runs through the network once. Without one, a model of a stream starts as
-        after a line's end. With `seed` None every call gives another sample. Sample k depends on the seed and k alone,
-        not on how many are made. Raises ConfigError for options that there are not or that cannot be.
+        The last item of a sample says why it ended ("length", "stop" or "eos"); before, that is None. The options are
+        those of decoding.options.SamplingOptions: length, temperature, top_k, top_p, repetition_penalty, stop,
+        num_samples, seed. Without a prime, a model of a stream begins as after the end of a line. With `seed` None
+        every call gives other samples. Sample k depends on the seed and k alone, not on how many samples are made.
+        Raises ConfigError for unknown options and for values that are not allowed.
         """
         asked = made(SamplingOptions, options)
         ids, _ = self.encode_prime(prime)
@@ -207,7 +215,7 @@ class LanguageModel(Trained):
                     return
 
     def samples(self, prime: str = "", **options: Any) -> list[Sample]:
-        """Sampled texts, made side by side as one batch; options as in `stream`."""
+        """Sample several texts side by side as one batch. The options are those of `stream`."""
         count = made(SamplingOptions, options).num_samples
         texts, ends = [""] * count, ["length"] * count
         for k, piece, ended in self.stream(prime, **options):
@@ -216,11 +224,14 @@ class LanguageModel(Trained):
         return [Sample(prime, t, len(self.tokenizer.encode(t)), e) for t, e in zip(texts, ends, strict=True)]
 
     def sample(self, prime: str = "", **options: Any) -> str:
-        """One sampled text, the prime included; options as in `stream`: length, temperature, seed, ..."""
+        """Sample one text and return it, the prime included. The options are those of `stream`: length, seed, ..."""
         return prime + self.samples(prime, **options)[0].text
 
     def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """Figures of a text: loss, perplexity, accuracy, bits per character and byte, tokens, tokens_per_s."""
+        """Measure the model on a text. Returns loss, perplexity, accuracy, bits per character and per byte, and speed.
+
+        Raises DataError for a text that cannot be read or is too short.
+        """
         from seqcli.core.data import find_texts, open_tokens
 
         c = self.plan
@@ -238,7 +249,7 @@ class LanguageModel(Trained):
 
 
 def evaluate(model: "RecurrentLM", data: "TokenFile") -> dict[str, float]:
-    """Figures of a text or of lines (see metrics.lm.figures); every target counts once."""
+    """Compute the metrics of a model on a text or on lines (see metrics.lm.figures). Every target counts once."""
     import torch
 
     from seqcli.core.tasks.lm.batches import held_out_batches

@@ -1,1 +1,1 @@
-"""A label for every word of a sentence."""
+"""Tagging: one tag for every word of a sentence."""

@@ -1,4 +1,4 @@
-"""What the file of a tagger says of itself."""
+"""The metadata in the model file of a tagger."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from seqcli.core.training.schema import Names, OneTokenizer, RecurrentFile, Word
 
 
 class TaggerFile(RecurrentFile):
-    """A tagger; `tokenizer` is that of the words."""
+    """The metadata of a tagger. `tokenizer` is that of the words."""
 
     task: Literal["tag"]
     config: Annotated[TagPlan, PlainValidator(plan_of(TagPlan))]

@@ -1,4 +1,4 @@
-"""Training a tagger."""
+"""The job of training a tagger: reading its data, the loss of a batch, the evaluation."""
 
 import math
 from collections import Counter
@@ -64,22 +64,23 @@ class TagJob:
 
     @cached_property
     def model(self) -> RecurrentTagger:
-        """The network, with its first weights."""
+        """The network, with its initial weights."""
         sizes = self.words.vocab_size, self.characters.vocab_size, len(self.tags)
         network = build_tagger(self.plan, *sizes, self.plan.seed).to(self.device)
         self._kept = start_from_vectors(network.encoding, self.words, self.plan, self._say, self._metadata)
         return network
 
     def _set(self, sentences: Sequence[Sentence]) -> SentenceSet:
+        """Return sentences as ids."""
         return SentenceSet.of([s.words for s in sentences], self.words, self.characters)
 
     def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         plan, rows = self.plan, self.batches[number]
         batch = self._data.batch(rows).to(self.device)
-        words = word_dropout(batch.words, plan.word_dropout, UNK, (plan.seed, number))
-        spelled = self.model.spell(batch.characters, batch.character_mask)
-        scores = self.model(words, batch.mask, spelled, batch.forms)
-        tags = self._tags.padded(rows)[0].to(self.device)
+        words = word_dropout(batch.words, plan.word_dropout, UNK, (plan.seed, number))  # (B, T)
+        spelled = self.model.spell(batch.characters, batch.character_mask)  # (U, W) for U distinct words
+        scores = self.model(words, batch.mask, spelled, batch.forms)  # (B, T, K)
+        tags = self._tags.padded(rows)[0].to(self.device)  # (B, T)
         count = int(batch.mask.sum())
         return self.model.losses(scores, tags, batch.mask, plan.label_smoothing) / count, count, []
 
@@ -110,7 +111,7 @@ class TagJob:
 
 
 def read_data(options: TagOptions, say: Say) -> tuple[list[Sentence], list[Sentence]]:
-    """Sentences to train and to validate on. Raises DataError for what cannot be trained on."""
+    """Read the sentences to train on and those to validate on. Raises DataError for files that cannot be trained on."""
 
     def read(files: Sequence[str]) -> list[Sentence]:
         return list(read_sentences(find_files(files), options.column, options.invalid_utf8))
@@ -140,7 +141,10 @@ def read_data(options: TagOptions, say: Say) -> tuple[list[Sentence], list[Sente
 
 
 def vocabularies(options: TagOptions, sentences: Sequence[Sentence]) -> tuple[WordTokenizer, CharTokenizer, list[str]]:
-    """The words, the characters and the tags of the training sentences. Raises DataError when no word is left."""
+    """Make the vocabularies of words, characters and tags from the training sentences; tags by frequency.
+
+    Raises DataError when no word is frequent enough.
+    """
     asked = tokenizer_options(options, "word")
     base = WordTokenizer([], asked["normalize"], asked["lowercase"])
     counts = Counter(base.form(word) for s in sentences for word in s.words)

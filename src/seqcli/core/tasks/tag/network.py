@@ -1,4 +1,4 @@
-"""The recurrent tagger (Plank 2016, arXiv:1604.05529): a tag for every word, from the sentence on both its sides."""
+"""The recurrent tagger (Plank 2016, arXiv:1604.05529): a tag for every word, from the words on both sides of it."""
 
 from functools import partial
 
@@ -12,13 +12,13 @@ from seqcli.core.layers.crf import CRF
 from seqcli.core.layers.start import build
 from seqcli.core.tasks.tag.plan import TagPlan
 
-CHARACTER_DIM = 50
+CHARACTER_DIM = 50  # the width of character embeddings, and the hidden size of the LSTM over characters
 
 
 class RecurrentTagger(Network):
     """Words and their characters, stack, projection: sentences (B, T) -> scores of K tags (B, T, K).
 
-    With a `crf` the scores are its emissions; without one, their softmax is each tag's distribution.
+    With a CRF the scores are its emissions. Without one, their softmax is the distribution of each word's tag.
     """
 
     def __init__(
@@ -53,33 +53,40 @@ class RecurrentTagger(Network):
         return [self.encoding.weight, *([self.spelling.embedding.weight] if self.spelling else [])]
 
     def spell(self, characters: Tensor, mask: Tensor) -> Tensor | None:
-        """What the characters (U, C) of distinct words tell of them: (U, W), or None when they are not read."""
+        """Compute vectors (U, W) of U distinct words from their characters (U, C) with mask (U, C).
+
+        Returns None for a model that does not read characters.
+        """
         spelled: Tensor | None = self.spelling(characters, mask) if self.spelling else None
         return spelled
 
     def forward(self, words: Tensor, mask: Tensor, spelled: Tensor | None, forms: Tensor) -> Tensor:
-        """Words (B, T), mask (B, T), what `spell` gave (U, W) and which of it stands where (B, T) -> (B, T, K)."""
-        x = self.encoding(words)
+        """Compute the scores of all tags (B, T, K).
+
+        words (B, T) are ids, mask (B, T) is True for real words, spelled (U, W) is the result of `spell`, and forms
+        (B, T) says which of its rows belongs to each word.
+        """
+        x = self.encoding(words)  # (B, T, E)
         if spelled is not None:
-            x = torch.cat((x, F.embedding(forms, spelled.to(x.dtype))), dim=2)
-        y, _ = self.stack(self.dropout(x), mask=mask)
-        scores: Tensor = self.projection(self.dropout(y)).float()
+            x = torch.cat((x, F.embedding(forms, spelled.to(x.dtype))), dim=2)  # (B, T, E + W)
+        y, _ = self.stack(self.dropout(x), mask=mask)  # (B, T, D * H) for D directions
+        scores: Tensor = self.projection(self.dropout(y)).float()  # (B, T, K)
         return scores
 
     def losses(self, scores: Tensor, tags: Tensor, mask: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The loss of the right tags (B, T), summed over all words: a scalar, in nats."""
+        """Compute the loss of the correct tags (B, T) for scores (B, T, K): a scalar in nats, summed over all words."""
         if self.crf is not None:
             with torch.autocast(scores.device.type, enabled=False):
                 return self.crf.loss(scores, tags, mask)
         return F.cross_entropy(scores[mask], tags[mask], label_smoothing=label_smoothing, reduction="sum")
 
     def best(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """The likeliest tags (B, T), together with a CRF, else each by itself."""
+        """Return the likeliest tags (B, T): with a CRF the likeliest sequence, otherwise the best tag of each word."""
         return self.crf.viterbi(scores, mask) if self.crf is not None else scores.argmax(2)
 
 
 def build_tagger(plan: TagPlan, words: int, characters: int, tags: int, seed: int | None) -> RecurrentTagger:
-    """The model of a plan; `seed` and errors as in `start.build`."""
+    """Make the network of a plan. For `seed` and errors see `layers.start.build`."""
     make = partial(
         RecurrentTagger,
         words,

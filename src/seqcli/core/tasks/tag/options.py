@@ -8,7 +8,7 @@ from seqcli.core.options import BySequences
 
 @options
 class TagOptions(BySequences):
-    """What may be asked of the training of a tagger."""
+    """The options of training a tagger."""
 
     task: Literal["tag"] = again(BySequences, "task", "tag")
     column: Literal["upos", "xpos", "feats"] = option("Data", "The column of a CoNLL-U file that is learnt.", "upos")

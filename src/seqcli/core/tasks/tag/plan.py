@@ -10,7 +10,7 @@ from seqcli.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-EPOCHS = 20.0  # more would only be learnt by heart
+EPOCHS = 20.0  # in more epochs the network would only memorize the sentences
 
 
 @options
@@ -33,8 +33,11 @@ def check(options: TagOptions) -> None:
 def make_plan(
     options: TagOptions, sentences: int, device: "torch.device", *, valid: bool, bounded: bool = True
 ) -> TagPlan:
-    """The plan for so many sentences, and `valid` where there are some to validate on. `bounded` is False where a
-    training goes on, whose budget stands."""
+    """Make the plan for `sentences` sentences to train on. `valid` says whether there are sentences to validate on.
+
+    By default the number of epochs has a bound. `bounded` is False for a run that is resumed, whose budget must stay as
+    it is.
+    """
     c = options
     batch_size = c.batch_size
     if batch_size is None and c.batch_tokens is None:

@@ -1,4 +1,4 @@
-"""Tagged sentences: read from CoNLL-U or from WORD TAB TAG lines, and turned into what a tagger reads."""
+"""Tagged sentences: reading them from CoNLL-U or from WORD TAB TAG lines, and turning them into ids and batches."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,15 +17,15 @@ from seqcli.core.tokenizers import PAD, Ids, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import DataError
 
-COLUMNS = 10  # of a CoNLL-U line
-COMMENT = re.compile(r"# |#[^\t]*$")  # among WORD TAB TAG lines, where # and #hashtag can be words
-SPELLED = 200  # characters of a word that are read; of a longer one its beginning and its end
+COLUMNS = 10  # in a line of CoNLL-U
+COMMENT = re.compile(r"# |#[^\t]*$")  # a comment among WORD TAB TAG lines, where # and #hashtag can be words
+SPELLED = 200  # how many characters of a word are read; of a longer word those at its beginning and its end
 Numbered = tuple[int, str]  # the number of a line in its file, and the line
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words and a tag for each."""
+    """The words of a sentence, and a tag for each."""
 
     words: list[str]
     tags: list[str]
@@ -35,12 +35,14 @@ class Sentence:
 
 
 def read_sentences(paths: Iterable[Path], column: str = "upos", invalid: Invalid = "error") -> Iterator[Sentence]:
-    """The sentences of CoNLL-U files, or of files of WORD TAB TAG lines, with a blank line after each sentence.
+    """Yield the sentences of CoNLL-U files, or of files of WORD TAB TAG lines. A blank line ends a sentence.
 
-    Lines that begin with # are comments; but # TAB TAG is a word and its tag.
+    Lines that begin with # are comments, except that # TAB TAG is a word and its tag. `column` says which column of
+    CoNLL-U has the tags.
 
-    Of CoNLL-U (universaldependencies.org/format) the syntactic words are read: of a multiword token (3-4) its parts,
-    and no empty node (5.1), which stands for nothing in the text. Raises DataError at a bad line, naming it.
+    Of CoNLL-U (universaldependencies.org/format) the syntactic words are read. That means the parts of a multiword
+    token (3-4) and not the token itself, and no empty nodes (5.1), which stand for nothing in the text. Raises
+    DataError for a bad line, with its number.
     """
     for path in paths:
         for start, lines in _blocks(path, invalid):
@@ -53,7 +55,7 @@ def read_sentences(paths: Iterable[Path], column: str = "upos", invalid: Invalid
 
 
 def _blocks(path: Path, invalid: Invalid) -> Iterator[tuple[int, list[str]]]:
-    """Lines between blank ones, and the number of the first."""
+    """Yield the blocks of lines between blank lines, each with the number of its first line."""
     block: list[str] = []
     number = 0
     for number, line in enumerate(read_lines(path, invalid=invalid), 1):
@@ -67,6 +69,7 @@ def _blocks(path: Path, invalid: Invalid) -> Iterator[tuple[int, list[str]]]:
 
 
 def _conllu(path: Path, start: int, lines: Sequence[Numbered], column: str) -> Sentence:
+    """Return the sentence in a block of CoNLL-U lines, which begins on line `start`. Raises DataError."""
     import conllu
 
     for number, line in lines:
@@ -84,12 +87,14 @@ def _conllu(path: Path, start: int, lines: Sequence[Numbered], column: str) -> S
 
 
 def _tag(value: Any) -> str:
-    if isinstance(value, dict):  # features
+    """Return a value of a CoNLL-U column as a tag."""
+    if isinstance(value, dict):  # the column of features
         return "|".join(f"{key}={one}" for key, one in value.items())
     return "_" if value is None else str(value)
 
 
 def _two_columns(path: Path, lines: Sequence[Numbered]) -> Sentence:
+    """Return the sentence in a block of WORD TAB TAG lines. Raises DataError."""
     sentence = Sentence([], [])
     for number, line in lines:
         columns = [part.strip() for part in line.split("\t")]
@@ -108,19 +113,19 @@ def _two_columns(path: Path, lines: Sequence[Numbered]) -> Sentence:
 
 @dataclass(frozen=True)
 class WordBatch:
-    """Words (B, T) as ids and as numbers of `forms`; the forms' characters (U, C); masks, True = real.
+    """A batch of sentences. A form is a distinct spelling of a word; U is the number of forms in the batch.
 
-    A form is a distinct spelling: its characters are read once, however often it stands in the batch.
+    The characters of a form are read only once, however often the word is in the batch.
     """
 
-    words: Tensor
-    mask: Tensor
-    forms: Tensor
-    characters: Tensor
-    character_mask: Tensor
+    words: Tensor  # word ids, (B, T)
+    mask: Tensor  # (B, T), True = real
+    forms: Tensor  # which row of `characters` belongs to each word, (B, T)
+    characters: Tensor  # character ids, (U, C)
+    character_mask: Tensor  # (U, C), True = real
 
     def to(self, device: torch.device) -> "WordBatch":
-        """The same on another device."""
+        """Return the batch on another device."""
         if device.type == "cpu":
             return self
         parts = (self.words, self.mask, self.forms, self.characters, self.character_mask)
@@ -129,15 +134,15 @@ class WordBatch:
 
 @dataclass(frozen=True)
 class SentenceSet:
-    """Sentences as ids: every token is the number of a form, every form has a word id and characters."""
+    """Sentences as ids. Each word is the number of a form (a distinct spelling), which has a word id and characters."""
 
-    rows: Ragged
-    words: Ids  # of each form
-    characters: Ragged  # of each form
+    rows: Ragged  # for each sentence the numbers of its forms
+    words: Ids  # the word id of each form
+    characters: Ragged  # the character ids of each form
 
     @classmethod
     def of(cls, sentences: Sequence[Sequence[str]], words: WordTokenizer, characters: Tokenizer) -> "SentenceSet":
-        """The sentences, given as words, for these vocabularies."""
+        """Make it from sentences, given as lists of words, and the tokenizers of words and characters."""
         number: dict[str, int] = {}
         rows = [np.array([number.setdefault(w, len(number)) for w in s], dtype=np.int32) for s in sentences]
         forms = list(number)
@@ -148,13 +153,13 @@ class SentenceSet:
         return len(self.rows)
 
     def select(self, rows: NDArray[Any]) -> "SentenceSet":
-        """Some of the sentences."""
+        """Return some of the sentences, given by their numbers."""
         return SentenceSet(self.rows.select(rows), self.words, self.characters)
 
     def batch(self, rows: NDArray[Any]) -> WordBatch:
-        """These sentences, padded."""
-        forms, mask = self.rows.padded(rows)
-        found, numbers = np.unique(forms.numpy(), return_inverse=True)  # padding reads as form 0
-        words = torch.from_numpy(self.words[forms.numpy()]).long().masked_fill_(~mask, PAD)
-        characters, character_mask = self.characters.padded(found)
+        """Make a padded batch of the sentences with these numbers (B,)."""
+        forms, mask = self.rows.padded(rows)  # (B, T), (B, T); on padding the form is 0
+        found, numbers = np.unique(forms.numpy(), return_inverse=True)  # (U,), (B * T,) or (B, T)
+        words = torch.from_numpy(self.words[forms.numpy()]).long().masked_fill_(~mask, PAD)  # (B, T)
+        characters, character_mask = self.characters.padded(found)  # (U, C), (U, C)
         return WordBatch(words, mask, torch.from_numpy(numbers.reshape(forms.shape)), characters, character_mask)

@@ -1,4 +1,4 @@
-"""A trained tagger: tag sentences with it, measure it."""
+"""A trained tagger: tagging sentences with it and measuring it."""
 
 import time
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from seqcli.core.trained import NetworkTrained
 from seqcli.core.training.device import autocast, inference_precision
 from seqcli.errors import DataError
 
-TOKENS_AT_ONCE = 8192
-LONGEST = 100  # characters of a word that may be parted
-UNSEEN = -1  # a tag that training never saw
+TOKENS_AT_ONCE = 8192  # the largest number of tokens in a batch, padding included
+LONGEST = 100  # a word with more characters is never split into parts
+UNSEEN = -1  # the number of a tag that training never saw
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """A sentence's words and the tag of each; `unknown` says which words training never saw."""
+    """The words of a sentence and their tags. `unknown` says which words training never saw."""
 
     words: list[str]
     tags: list[str]
@@ -39,7 +39,7 @@ class Tagged:
 
 
 class Tagger(NetworkTrained):
-    """A trained tagger: tag texts with it, measure it."""
+    """A trained tagger, to tag texts with and to measure."""
 
     file: ClassVar = TaggerFile
     example: ClassVar = 'model.tag("Time flies like an arrow")'
@@ -78,16 +78,16 @@ class Tagger(NetworkTrained):
     @overload
     def tag(self, texts: Sequence[str]) -> list[Tagged]: ...
     def tag(self, texts: str | Sequence[str]) -> Tagged | list[Tagged]:
-        """The words of a plain text, which is one sentence, and their tags; of several texts a list of that.
+        """Split a plain text into words and tag them. The text is taken for one sentence.
 
-        A text without words gives none.
+        For several texts a list is returned. A text without words has an empty result.
         """
         if isinstance(texts, str):
             return self.tag([texts])[0]
         return self.tag_words([self.split(text) for text in texts])
 
     def tag_words(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
-        """The tags of sentences that are words already."""
+        """Tag sentences that are split into words already."""
         data = SentenceSet.of(sentences, self.words, self.characters)
         found, _ = predict(self.model, data, precision=self.plan.precision)
         unknown = data.words == UNK
@@ -97,10 +97,14 @@ class Tagger(NetworkTrained):
         ]
 
     def split(self, text: str) -> list[str]:
-        """The words of a text. One that training never saw is parted where it knew the parts: don't into do n't."""
+        """Split a text into words.
+
+        A word that training never saw is split further if training knew its parts, as "don't" into "do" and "n't".
+        """
         return [part for word in self.words.split_keeping_case(text) for part in self._parts(word)]
 
     def _parts(self, word: str) -> list[str]:
+        """Split an unknown word at an apostrophe or at its hyphens, if all parts are known."""
         if self._known(word) or len(word) > LONGEST:
             return [word]
         for cut in range(len(word) - 1, 0, -1):
@@ -111,19 +115,25 @@ class Tagger(NetworkTrained):
         return parts if len(parts) > 1 and all(map(self._known, parts)) else [word]
 
     def _known(self, word: str) -> bool:
+        """Return whether a word is in the vocabulary."""
         return bool(self.words.lookup([word])[0] != UNK)
 
     # --- measuring --------------------------------------------------------------------------------------------
 
     def read(self, path: str | Path) -> list[Sentence]:
-        """The tagged sentences of a file. Raises DataError when it has none, or a line that is wrong."""
+        """Read the tagged sentences of a file. Raises DataError when it has none, or for a bad line."""
         found = list(read_sentences(find_files([path]), self.plan.column, self.plan.invalid_utf8))
         if not found:
             raise DataError(f"There is no tagged sentence in {path}.")
         return found
 
     def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """Figures of a tagged file: accuracy, that of unknown words, of every tag; F1 of spans for BIO tags."""
+        """Measure the model on a file of tagged sentences.
+
+        Returns accuracy, accuracy on unknown words, F1, the metrics of every tag, confusions, loss and speed; for BIO
+        tags also precision, recall and F1 of spans. Raises DataError when the file cannot be read, or when the model
+        knows none of its tags.
+        """
         sentences = self.read(path)
         start = time.perf_counter()
         data = SentenceSet.of([s.words for s in sentences], self.words, self.characters)
@@ -146,25 +156,28 @@ class Tagger(NetworkTrained):
 def predict(
     model: RecurrentTagger, data: SentenceSet, tags: Ragged | None = None, *, precision: str = "auto"
 ) -> tuple[list[NDArray[np.int64]], float]:
-    """The likeliest tags of every sentence, and the loss of the right ones (nats a word) where these are given."""
+    """Find the likeliest tags of every sentence, as numbers (T,), and the loss of the correct `tags` if they are given.
+
+    The loss is in nats per word; without `tags` it is 0.
+    """
     device = model.device
     found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(data)
     total, words = 0.0, 0
     with autocast(inference_precision(precision, device), device):
-        spelled = spell(model, data.characters)
+        spelled = spell(model, data.characters)  # (forms, W)
         for part in rows_in_order(data.rows.lengths, TOKENS_AT_ONCE):
             rows = part[data.rows.lengths[part] > 0]
             if not len(rows):
                 continue  # nothing but empty sentences
-            forms, mask = data.rows.padded(rows)
-            ids = torch.from_numpy(data.words[forms.numpy()]).long().to(device)
-            scores = model(ids, mask.to(device), spelled, forms.to(device))
-            best = model.best(scores, mask.to(device)).cpu().numpy()
+            forms, mask = data.rows.padded(rows)  # (B, T), (B, T)
+            ids = torch.from_numpy(data.words[forms.numpy()]).long().to(device)  # (B, T)
+            scores = model(ids, mask.to(device), spelled, forms.to(device))  # (B, T, K)
+            best = model.best(scores, mask.to(device)).cpu().numpy()  # (B, T)
             for k, row in enumerate(rows):
                 found[row] = best[k, : data.rows.lengths[row]]
             if tags is not None:
-                wanted, _ = tags.padded(rows)
-                seen = (wanted != UNSEEN).all(1)  # sentences with an unseen tag have no finite loss
+                wanted, _ = tags.padded(rows)  # (B, T)
+                seen = (wanted != UNSEEN).all(1)  # (B,); sentences with an unseen tag have no finite loss
                 if seen.any():
                     right, real = wanted[seen].to(device), mask[seen].to(device)
                     total += model.losses(scores[seen.to(device)], right, real).item()
@@ -173,7 +186,7 @@ def predict(
 
 
 def spell(model: RecurrentTagger, characters: Ragged) -> torch.Tensor | None:
-    """What the characters of all forms tell, (forms, W): every one is read once."""
+    """Compute the vectors of all forms from their characters, (forms, W). Returns None if the model reads none."""
     device = model.device
     out: torch.Tensor | None = None
     for rows in rows_in_order(characters.lengths, 4 * TOKENS_AT_ONCE):
@@ -188,13 +201,13 @@ def spell(model: RecurrentTagger, characters: Ragged) -> torch.Tensor | None:
 
 
 def tag_ids(sentences: Sequence[Sentence], tags: Sequence[str]) -> Ragged:
-    """The numbers of the sentences' tags; UNSEEN for those that are not among `tags`."""
+    """Return the tags of sentences as numbers: the index in `tags`, or UNSEEN for a tag that is not among them."""
     number = {tag: k for k, tag in enumerate(tags)}
     return Ragged.of([np.array([number.get(tag, UNSEEN) for tag in s.tags], np.int32) for s in sentences])
 
 
 def unseen_tags(sentences: Sequence[Sentence], tags: Sequence[str]) -> str | None:
-    """A sentence for the user about tags that training never saw."""
+    """Return a sentence for the user about tags that training never saw, or None if there are none."""
     known = set(tags)
     strange = [tag for s in sentences for tag in s.tags if tag not in known]
     if not strange:
@@ -204,7 +217,7 @@ def unseen_tags(sentences: Sequence[Sentence], tags: Sequence[str]) -> str | Non
 
 
 def figures(ours: Sequence[Sequence[str]], sentences: Sequence[Sentence], data: SentenceSet) -> dict[str, Any]:
-    """All figures of tags given against those of the sentences."""
+    """Compute all metrics of predicted tags, `ours`, against those of the sentences. `data` are the same sentences."""
     given = [tag for row in ours for tag in row]
     right = [tag for s in sentences for tag in s.tags]
     unknown = (data.words == UNK)[data.rows.ids]

@@ -1,1 +1,1 @@
-"""Translation of texts by an encoder and a decoder, with attention."""
+"""Translation of texts with an encoder, a decoder and attention."""

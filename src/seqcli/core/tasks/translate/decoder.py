@@ -1,4 +1,4 @@
-"""The decoder of a Seq2Seq as a search sees it (see decoding.search.Scorer): one step for K hypotheses a sentence."""
+"""The decoder of a Seq2Seq as a search needs it (see decoding.search.Scorer): one step for all hypotheses."""
 
 from dataclasses import dataclass
 
@@ -11,63 +11,68 @@ from seqcli.core.tasks.translate.network import Seq2Seq, Source
 
 @dataclass(frozen=True)
 class DecoderState:
-    """What B sentences with K hypotheses each have come to; the source is kept once a sentence."""
+    """The state of B sentences with K hypotheses each. The source of a sentence is stored only once."""
 
     source: Source
-    cells: list[State]  # (B*K, H), one a layer
-    feed: Tensor | None  # (B*K, W), h~ of the step before, with input feeding
-    coverage: Tensor | None  # (B, K, S), attention summed over the steps; NaN on padding
+    cells: list[State]  # one for each layer, (B * K, H)
+    feed: Tensor | None  # with input feeding, h~ of the previous step: (B * K, W)
+    coverage: Tensor | None  # attention weights summed over the steps, NaN on padding: (B, K, S)
 
 
 class Decoder:
-    """Scores the next token of hypotheses; keeps no state of its own."""
+    """Scores the next tokens of hypotheses. It keeps no state of its own.
+
+    With `coverage` it sums up the attention weights, which the coverage penalty needs.
+    """
 
     def __init__(self, model: Seq2Seq, *, coverage: bool = False) -> None:
         self.model, self._covers = model, coverage
 
     def start(self, source: Source) -> DecoderState:
-        """The state before the first token, with one hypothesis a sentence."""
+        """Make the state before the first token, with one hypothesis for each sentence."""
         batch = len(source.context)
-        feed = source.context.new_zeros(batch, self.model.width) if self.model.input_feeding else None
+        feed = source.context.new_zeros(batch, self.model.width) if self.model.input_feeding else None  # (B, W)
         covered = None
         if self._covers and source.memory is not None:
             mask = source.memory.mask[:, None]  # (B, 1, S)
-            covered = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.nan)
+            covered = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.nan)  # (B, 1, S)
         return DecoderState(source, source.state, feed, covered)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """tokens (B, K) -> scores (B, K, V), and the state after."""
+        """Feed the last tokens (B, K). Returns the logits of the next tokens (B, K, V) and the next state."""
         model, source = self.model, state.source
         B, K = tokens.shape
         which = None
-        if state.feed is None and not model.every_step:  # the input is the token alone, and many have the same one
-            tokens, which = tokens.flatten().unique(return_inverse=True)
-            tokens = tokens[:, None]
-        x = model.embed(tokens, source.context).flatten(0, 1)
+        # If the input is the token alone, hypotheses with the same token have the same input: U distinct ones.
+        if state.feed is None and not model.every_step:
+            tokens, which = tokens.flatten().unique(return_inverse=True)  # (U,), (B * K,)
+            tokens = tokens[:, None]  # (U, 1)
+        x = model.embed(tokens, source.context).flatten(0, 1)  # (B * K, I), or (U, I)
         if state.feed is not None:
-            x = torch.cat((x, state.feed.to(x.dtype)), dim=1)
-        h, cells = model.decoder.step(x, state.cells, which)
-        out, weights = model.attend(h.view(B, K, -1), source)
+            x = torch.cat((x, state.feed.to(x.dtype)), dim=1)  # (B * K, I + W)
+        h, cells = model.decoder.step(x, state.cells, which)  # (B * K, H)
+        out, weights = model.attend(h.view(B, K, -1), source)  # (B, K, W), (B, K, S)
         coverage = state.coverage
         if coverage is not None and weights is not None:
-            coverage = coverage + weights
-        feed = out.flatten(0, 1) if state.feed is not None else None
-        return model.projection(out), DecoderState(source, cells, feed, coverage)
+            coverage = coverage + weights  # (B, K, S)
+        feed = out.flatten(0, 1) if state.feed is not None else None  # (B * K, W)
+        return model.projection(out), DecoderState(source, cells, feed, coverage)  # (B, K, V)
 
     def select(self, state: DecoderState, sentences: Tensor, parents: Tensor) -> DecoderState:
-        """The state of these sentences (B',) only, whose hypotheses go on from these parents (B', K')."""
+        """Return the state of the sentences (B',) alone, with hypotheses that continue the `parents` (B', K')."""
         B = len(state.source.context)
         K = len(state.cells[0][0]) // B
-        rows = (sentences[:, None] * K + parents).flatten()
+        rows = (sentences[:, None] * K + parents).flatten()  # (B' * K',)
         source = state.source
         if not torch.equal(sentences, torch.arange(B, device=sentences.device)):
             memory = source.memory.select(sentences) if source.memory is not None else None
             source = Source(memory, source.context[sentences], [])
-        cells = [type(cell)(*(t[rows] for t in cell)) for cell in state.cells]
-        feed = state.feed[rows] if state.feed is not None else None
+        cells = [type(cell)(*(t[rows] for t in cell)) for cell in state.cells]  # (B' * K', H)
+        feed = state.feed[rows] if state.feed is not None else None  # (B' * K', W)
+        # (B', K', S)
         coverage = state.coverage.flatten(0, 1)[rows].view(*parents.shape, -1) if state.coverage is not None else None
         return DecoderState(source, cells, feed, coverage)
 
     def coverage(self, state: DecoderState) -> Tensor | None:
-        """(B, K, S): how much each source token was looked at, NaN on padding."""
+        """Return the attention that each source token got so far, summed over the steps: (B, K, S), NaN on padding."""
         return state.coverage

@@ -1,4 +1,4 @@
-"""What the file of a translation model says of itself."""
+"""The metadata in the model file of a translation model."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -10,11 +10,11 @@ from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.schema import OneTokenizer, RecurrentFile, plan_of
 
 Length = Annotated[int, Field(ge=0, le=10**6)]
-Lengths = Annotated[list[Length], Field(min_length=2, max_length=2)]  # of a source, and of a target
+Lengths = Annotated[list[Length], Field(min_length=2, max_length=2)]  # the length of a source and that of a target
 
 
 class TranslatorFile(RecurrentFile):
-    """A translation model; `tokenizer` is that of the targets."""
+    """The metadata of a translation model. `tokenizer` is that of the targets."""
 
     task: Literal["translate"]
     config: Annotated[TranslatePlan, PlainValidator(plan_of(TranslatePlan))]

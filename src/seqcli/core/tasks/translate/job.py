@@ -1,4 +1,4 @@
-"""Training a translation model."""
+"""The job of training a translation model: reading its data, choosing tokenizers, the loss, the evaluation."""
 
 import math
 from collections import Counter
@@ -26,9 +26,10 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import ConfigError, DataError
 
-LONG = 0.001  # part of the pairs, the longest, that a training is not sized by
-STEP_BYTES = 1 << 30  # that the attention of a training step may take
-SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}  # that no token of its own is learnt between lines
+LONG = 0.001  # this fraction of the pairs, the longest ones, does not count when the longest side is determined
+STEP_BYTES = 1 << 30  # the memory that the attention in a training step may take
+# What is put between lines when a tokenizer is trained: something that adds no token to its vocabulary.
+SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}
 
 
 class TranslateJob:
@@ -77,7 +78,7 @@ class TranslateJob:
 
     @cached_property
     def model(self) -> Seq2Seq:
-        """The network, with its first weights."""
+        """The network, with its initial weights."""
         plan = self.plan
         network = build_seq2seq(plan, self.source_tokenizer.vocab_size, self.vocab_size, plan.seed).to(self.device)
         embedding = network.source_embedding
@@ -87,6 +88,8 @@ class TranslateJob:
     def _parts(
         self, options: TranslateOptions, pairs: list[Pair], whole: PairSet, longest: int, say: Say
     ) -> tuple[PairSet, tuple[PairSet | None, list[Pair]]]:
+        """Drop the pairs that are too long, and divide the others. Returns the pairs to train on, and those to validate
+        on, as ids and as texts."""
         c, lengths = options, whole.longer_sides
         kept = np.flatnonzero(lengths <= longest)
         if not len(kept):
@@ -150,6 +153,7 @@ class TranslateJob:
         return f"{source}\n-> {ours.text}\n = {target}"
 
     def _translator(self) -> Translator:
+        """Return the trained model as it is now."""
         return Translator(self.model, self.source_tokenizer, self.tokenizer, self.plan, self.longest_targets)
 
     def metadata(self) -> dict[str, Any]:
@@ -164,19 +168,23 @@ class TranslateJob:
 
 
 def teacher_forcing(schedule: str, end: float, done: float) -> float:
-    """The part of the inputs that is the reference after `done` (0 .. 1) of the training (Bengio 2015, section 2.4)."""
+    """Return the fraction of the decoder's inputs that are taken from the reference (Bengio 2015, section 2.4).
+
+    `done`, from 0 to 1, is the fraction of the training that has been done. The result falls from 1 to `end`, or is
+    `end` all the time with the schedule "constant".
+    """
     if schedule == "constant":
         return end
     if schedule == "linear":
         return 1 - (1 - end) * done
-    return 1 - (1 - end) / (1 + math.exp(-12 * (done - 0.5)))  # an inverse sigmoid: late, and then at once
+    return 1 - (1 - end) / (1 + math.exp(-12 * (done - 0.5)))  # an inverse sigmoid: it falls steeply in the middle
 
 
 # --- the data -------------------------------------------------------------------------------------------------------
 
 
 def tell_of_labels(pairs: list[Pair], say: Say) -> None:
-    """Say so when the targets are so few that they may be labels."""
+    """Tell the user if there are so few different targets that they may be labels."""
     targets = len({target for _, target in pairs})
     if targets * 50 <= len(pairs):
         say(
@@ -186,7 +194,11 @@ def tell_of_labels(pairs: list[Pair], say: Say) -> None:
 
 
 def read_training(options: TranslateOptions, say: Say) -> list[Pair]:
-    """All pairs to train and validate on. Raises DataError when there are none, ConfigError when nothing is named."""
+    """Read all pairs to train and validate on.
+
+    Raises DataError when there are none, or for a bad line; ConfigError when the options for files contradict each
+    other.
+    """
     reader = PairReader(skip=options.skip_bad_lines, invalid=options.invalid_utf8)
     if (options.source is None) != (options.target is None):
         raise ConfigError("--source and --target go together: sources in one file, their translations in the other.")
@@ -208,12 +220,12 @@ def read_training(options: TranslateOptions, say: Say) -> list[Pair]:
 
 
 def first_tokens(pairs: PairSet, tokens: int) -> int:
-    """How many of the first pairs have at most so many target tokens (0: all); one at least."""
+    """Return how many of the first pairs have together at most `tokens` target tokens (0: all), but at least one."""
     return max(1, int(np.searchsorted(pairs.target.ends, tokens, side="right"))) if tokens else len(pairs)
 
 
 def choose_tokens(options: TranslateOptions, pairs: list[Pair]) -> TranslateOptions:
-    """Tokenizer and vocabulary size, where they are left to us."""
+    """Return the options with the tokenizer and the size of its vocabulary chosen, where they were not given."""
     tokens = options.tokens or fitting_tokens(pairs[:: 1 + len(pairs) // 10_000])
     size = options.vocab_size
     if size is None and tokens == "bpe":
@@ -222,8 +234,11 @@ def choose_tokens(options: TranslateOptions, pairs: list[Pair]) -> TranslateOpti
 
 
 def fitting_tokens(pairs: list[Pair]) -> str:
-    """Words where both sides are made of a few that come again and again, as commands and actions are; subwords where
-    there are many words that recur on both sides, as in sentences; characters otherwise: dates, numbers, short lists.
+    """Choose the kind of tokens for pairs by looking at them.
+
+    "word" if both sides are made of a few words that come again and again, as in commands and actions; "bpe" if there
+    are many words and they recur on both sides, as in sentences; otherwise "char", as for dates, numbers and short
+    lists.
     """
     sides = [[pair[side] for pair in pairs] for side in (0, 1)]
     words = [Counter(word for text in side for word in text.split()) for side in sides]
@@ -238,44 +253,45 @@ def fitting_tokens(pairs: list[Pair]) -> str:
 
 
 def numeric(words: Counter[str]) -> bool:
-    """Whether most of the words are numbers, codes and the like, of which the signs say more than the whole."""
+    """Return whether most of the words contain digits, as numbers and codes do; their characters matter then."""
     return 2 * sum(any(sign.isdigit() for sign in word) for word in words) > len(words)
 
 
 def closed(words: Counter[str]) -> bool:
-    """Whether these are all the words that there will be: few, and nearly none of them rare."""
+    """Return whether these are probably all words that will ever come: there are few, and hardly any is rare."""
     return len(words) <= 1000 and sum(n for n in words.values() if n < 20) <= 0.001 * words.total()
 
 
 def words_come_back(texts: list[str]) -> bool:
-    """Whether a tokenizer of words writes texts as they were."""
+    """Return whether the word tokenizer, after splitting these texts into words, joins them to the same texts again."""
     tokenizer = WordTokenizer([])
     return all(tokenizer.join(tokenizer.split(text)) == text for text in texts)
 
 
 def unspaced(texts: list[str]) -> bool:
-    """Whether these are sentences of a script without spaces, as of Chinese or Japanese, whose words cannot be told."""
+    """Return whether these are sentences in a script without spaces between words, such as Chinese or Japanese."""
     words = sum(len(text.split()) for text in texts)
     return words < 2 * len(texts) and len(set("".join(texts))) > 500
 
 
 def longest_side(pairs: PairSet, options: TranslateOptions) -> int:
-    """The longest side, in tokens, of the pairs to train on, bounded by memory: no pair is left out but a few, one in a
-    thousand at most, that are more than twice as long as all the others.
+    """Choose --max-length: the longest side, in tokens, of the pairs to train on.
 
-    Attention looks from each target token at each source token. Of these T S numbers a pair a training step holds about
-    four copies in single precision (scores, weights, and the gradients of both); of `concat`, which has a vector for
-    each, as many times more as that is wide.
+    It is long enough for all pairs, except that of every thousand at most one may be left out, if it is more than twice
+    as long as all others. And it is limited by memory: attention has a number for each pair of a target and a source
+    token, T * S in all, and a training step holds about four copies of them in single precision (scores, weights, and
+    the gradients of both). `concat` has a vector instead of each number, so it takes as many times more as that is
+    wide.
     """
     lengths = np.sort(pairs.longer_sides)
     most = min(int(lengths[-1]), 2 * int(lengths[len(lengths) - 1 - int(LONG * len(lengths))]))
     width = (options.hidden or 256) if options.attention == "concat" else 1
-    rows = options.batch_size or 1  # a batch by tokens holds but one pair of such a length
+    rows = options.batch_size or 1  # a batch sized by tokens holds only one pair of such a length
     return max(1, min(most, math.isqrt(STEP_BYTES // (4 * 4 * width * rows))))
 
 
 def train_tokenizers(options: TranslateOptions, pairs: list[Pair]) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of source and target; one and the same with --joint-tokens."""
+    """Train the tokenizers of source and target. With --joint-tokens it is one tokenizer for both."""
     kind = str(options.tokens)
 
     def train(sides: tuple[int, ...]) -> Tokenizer:

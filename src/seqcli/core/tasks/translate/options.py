@@ -8,7 +8,7 @@ from seqcli.core.options import BySequences
 
 @options
 class TranslateOptions(BySequences):
-    """What may be asked of the training of a translation model."""
+    """The options of training a translation model."""
 
     task: Literal["translate"] = again(BySequences, "task", "translate")
     source: str | None = option("Data", "Sources, one a line, of a pair of files.")

@@ -1,6 +1,6 @@
-"""Pairs of a source and a target text: read, turned into ids, cut into batches of similar length.
+"""Pairs of a source and a target text: reading them, turning them into ids, and making batches of similar length.
 
-Pairs are kept in memory, as ids: a million pairs of captions are about 100 MB.
+All pairs are kept in memory as ids. A million pairs of captions take about 100 MB.
 """
 
 import itertools
@@ -27,10 +27,9 @@ Pair = tuple[str, str]
 
 @dataclass
 class PairReader:
-    """Reads pairs from files of SOURCE TAB TARGET lines; counts the bad lines that `skip` passes over.
+    """Reads pairs from files of SOURCE TAB TARGET lines. With `skip`, bad lines are skipped and counted in `skipped`.
 
-    A bad line has another number of columns than two, or an empty one. Lines without any text are no pairs, and no
-    fault.
+    A line is bad if it does not have two columns, or if one of them is empty. Lines without any text are ignored.
     """
 
     skip: bool = False
@@ -38,7 +37,7 @@ class PairReader:
     skipped: int = 0
 
     def read(self, paths: Iterable[Path]) -> Iterator[Pair]:
-        """The pairs of all files. Raises DataError at a bad line, naming file, line and what is wrong with it."""
+        """Yield the pairs of all files. Raises DataError for a bad line, with file, line number and what is wrong."""
         for path in paths:
             for number, line in enumerate(read_lines(path, invalid=self.invalid), 1):
                 if not line.strip():
@@ -55,7 +54,7 @@ class PairReader:
                 self._bad(path, number, what, line)
 
     def read_parallel(self, source: Path, target: Path) -> Iterator[Pair]:
-        """The pairs of two files, line by line. Raises DataError when they have different numbers of lines."""
+        """Yield the pairs of two files, line by line. Raises DataError when they have different numbers of lines."""
         sides = (read_lines(path, invalid=self.invalid) for path in (source, target))
         number = 0
         for number, (a, b) in enumerate(itertools.zip_longest(*sides), 1):
@@ -73,6 +72,7 @@ class PairReader:
                 self._bad(path, number, f"an empty {'target' if pair[0] else 'source'}", a + b)
 
     def _bad(self, path: Path, number: int, what: str, line: str) -> None:
+        """Count a bad line or, unless bad lines are skipped, raise DataError."""
         if not self.skip:
             raise bad_line(path, number, what, line, MEND)
         self.skipped += 1
@@ -83,7 +83,7 @@ class PairReader:
 
 @dataclass(frozen=True)
 class PairSet:
-    """Sources and targets as ids, line by line."""
+    """Sources and targets as ids. Row k of both is pair k."""
 
     source: Lines
     target: Lines
@@ -93,34 +93,35 @@ class PairSet:
 
     @property
     def longer_sides(self) -> NDArray[np.int64]:
-        """Tokens of the longer side of each pair, <eos> not counted."""
+        """The number of tokens of the longer side of each pair, without <eos>: (pairs,)."""
         return np.maximum(self.source.lengths, self.target.lengths) - 1
 
     def select(self, rows: NDArray[Any]) -> "PairSet":
-        """Some of the pairs."""
+        """Return some of the pairs, given by their numbers."""
         return PairSet(self.source.select(rows), self.target.select(rows))
 
     @classmethod
     def of(cls, pairs: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> "PairSet":
-        """The pairs as ids."""
+        """Make it from pairs of texts and the tokenizers of source and target."""
         return cls(
             Lines.of(source.encode_lines([s for s, _ in pairs])), Lines.of(target.encode_lines([t for _, t in pairs]))
         )
 
 
 def held_out(pairs: PairSet, part: float, tokens: int, seed: int) -> NDArray[np.int64]:
-    """Which pairs to validate on: about this part of them, drawn by chance, but at most so many target tokens (0: any).
+    """Choose pairs to validate on at random: about the fraction `part` of them, with at most `tokens` target tokens.
 
-    Pairs of one source are drawn together, so that no source that is validated on is trained on. Where one source has
-    more pairs than would be held out, all of them are trained on.
+    Returns their numbers. 0 tokens means any number. Pairs with the same source are chosen together, so that no source
+    is both trained and validated on. If one source has more pairs than should be held out, all of them are trained on.
     """
     count, n = round(len(pairs) * part), len(pairs)
     firsts: dict[bytes, int] = {}
-    first = np.array([firsts.setdefault(pairs.source[k].tobytes(), k) for k in range(n)])  # of the same source
-    place = np.argsort(np.random.default_rng(seed).permutation(n))
+    # for each pair the number of the first pair with the same source, (n,)
+    first = np.array([firsts.setdefault(pairs.source[k].tobytes(), k) for k in range(n)])
+    place = np.argsort(np.random.default_rng(seed).permutation(n))  # the place of each pair in a random order, (n,)
     earliest = np.full(n, n)
     np.minimum.at(earliest, first, place)
-    order = np.argsort(earliest[first], kind="stable")  # source after source
+    order = np.argsort(earliest[first], kind="stable")  # the pairs, ordered such that those of one source are together
     lengths, taken = pairs.target.lengths, 0
     held: list[int] = []
     for group in np.split(order, np.flatnonzero(np.diff(first[order])) + 1):
@@ -134,12 +135,15 @@ def held_out(pairs: PairSet, part: float, tokens: int, seed: int) -> NDArray[np.
 
 
 def longest_targets(pairs: PairSet, few: int = 1000) -> list[tuple[int, int]]:
-    """The longest target of sources up to each length, as the (source, target) lengths at which it rises, <eos> not
-    counted. Of so few sources it says little: that of the shortest ones is the longest target of that many of them.
+    """Return how long targets can be, by the length of the source, as a list of (source length, target length).
+
+    Each entry says: from this source length on, and up to that of the next entry, the longest target of all sources
+    that are not longer has this length. Lengths are in tokens without <eos>. As `few` sources say too little, the
+    `few` shortest ones are taken together.
     """
     order = np.lexsort((-pairs.target.lengths, pairs.source.lengths))
-    s, t = pairs.source.lengths[order] - 1, pairs.target.lengths[order] - 1
-    most = np.maximum.accumulate(t)
+    s, t = pairs.source.lengths[order] - 1, pairs.target.lengths[order] - 1  # (pairs,) each, shortest source first
+    most = np.maximum.accumulate(t)  # (pairs,)
     most[:few] = most[:few][-1]
     rises = np.flatnonzero(np.diff(most, prepend=-1))
     return list(zip(s[rises].tolist(), most[rises].tolist(), strict=True))
@@ -150,17 +154,17 @@ def longest_targets(pairs: PairSet, few: int = 1000) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Sources (B, S); inputs and targets (B, T), the inputs one step behind; masks, True = real; number of targets."""
+    """A padded batch of pairs."""
 
-    source: Tensor
-    source_mask: Tensor
-    inputs: Tensor
-    targets: Tensor
-    mask: Tensor
-    tokens: int
+    source: Tensor  # ids, (B, S)
+    source_mask: Tensor  # (B, S), True = real
+    inputs: Tensor  # what the decoder reads: <bos>, then the targets one step earlier, (B, T)
+    targets: Tensor  # ids, (B, T)
+    mask: Tensor  # of the targets, (B, T), True = real
+    tokens: int  # the number of real targets
 
     def to(self, device: torch.device) -> "PairBatch":
-        """The same on another device."""
+        """Return the batch on another device."""
         if device.type == "cpu":
             return self
         source, source_mask, inputs, targets, mask = (
@@ -170,15 +174,18 @@ class PairBatch:
 
 
 def pair_batch(pairs: PairSet, rows: NDArray[Any], *, reverse_source: bool = False) -> PairBatch:
-    """These pairs, padded."""
-    source, source_mask = pairs.source.reversed(rows) if reverse_source else pairs.source.padded(rows)
-    targets, mask = pairs.target.padded(rows)
-    inputs = torch.cat((torch.full((len(rows), 1), BOS), targets[:, :-1]), dim=1)
+    """Make a batch of the pairs with these numbers (B,). With `reverse_source` the sources are reversed."""
+    source, source_mask = pairs.source.reversed(rows) if reverse_source else pairs.source.padded(rows)  # (B, S) each
+    targets, mask = pairs.target.padded(rows)  # (B, T) each
+    inputs = torch.cat((torch.full((len(rows), 1), BOS), targets[:, :-1]), dim=1)  # (B, T)
     return PairBatch(source, source_mask, inputs, targets, mask, int(mask.sum()))
 
 
 class PairBatches:
-    """All batches of a training, by number (see RowBatches); the longer side of a pair is its length."""
+    """The batches of a training, indexed by the number of the step (see RowBatches).
+
+    The length of a pair is that of its longer side.
+    """
 
     def __init__(
         self,
@@ -192,7 +199,7 @@ class PairBatches:
         if not len(pairs):
             raise DataError("There is no pair to train on.")
         self.pairs, self.reverse_source = pairs, reverse_source
-        # the longer side decides, the other one breaks ties
+        # pairs are sorted by their longer side, and those that are equal by the other side
         s, t = pairs.source.lengths, pairs.target.lengths
         longer = np.maximum(s, t)
         self._rows = RowBatches(
@@ -209,6 +216,6 @@ class PairBatches:
 
 
 def pairs_in_order(pairs: PairSet, tokens: int, *, reverse_source: bool = False) -> Iterator[PairBatch]:
-    """Every pair once, in batches of similar length and about so many tokens, for evaluation."""
+    """Yield every pair once, in batches of similar length and at most about `tokens` tokens, for evaluation."""
     for rows in rows_in_order(np.maximum(pairs.source.lengths, pairs.target.lengths), tokens):
         yield pair_batch(pairs, rows, reverse_source=reverse_source)

@@ -11,12 +11,12 @@ from seqcli.core.training.speed import Seen, steps_per_second
 if TYPE_CHECKING:
     import torch
 
-BATCH_TOKENS = 1000
+BATCH_TOKENS = 1000  # the default size of a batch
 
 
 @options
 class TranslatePlan(RecurrentPlan, TranslateOptions):
-    """A training of a translation model."""
+    """The plan of training a translation model."""
 
     task: Literal["translate"] = decided()
     embedding_dim: Positive = decided()
@@ -25,11 +25,11 @@ class TranslatePlan(RecurrentPlan, TranslateOptions):
 
 
 class Sizes(NamedTuple):
-    """Of the pairs to train on: their number, and of both sides together all tokens and different ones."""
+    """The size of the training data; where there are two numbers, they are those of sources and targets."""
 
-    pairs: int
-    tokens: tuple[int, int]
-    vocabulary: tuple[int, int]
+    pairs: int  # the number of pairs
+    tokens: tuple[int, int]  # the number of all tokens
+    vocabulary: tuple[int, int]  # the size of the vocabulary
 
     @property
     def lengths(self) -> tuple[float, float]:
@@ -40,9 +40,13 @@ class Sizes(NamedTuple):
 def make_plan(
     options: TranslateOptions, sizes: Sizes, device: "torch.device", *, say: Say, bounded: bool = True
 ) -> TranslatePlan:
-    """The plan for such pairs. `bounded` is False where a training goes on, whose budget stands."""
+    """Make the plan for training data of these sizes.
+
+    By default the number of epochs has a bound. `bounded` is False for a run that is resumed, whose budget must stay as
+    it is.
+    """
     c, targets = options, sizes.tokens[1]
-    # dates, sums, names: a few characters in short texts are learnt as well, and sooner, by half the units
+    # Short texts of few characters, such as dates, sums or names, are learned as well, and sooner, by half the units.
     characters = c.tokens in ("char", "byte") and max(sizes.vocabulary) < 150
     hidden = c.hidden or (128 if characters and max(sizes.tokens) < 40 * sizes.pairs else 256)
     batch_tokens = BATCH_TOKENS if c.batch_size is None and c.batch_tokens is None else c.batch_tokens
@@ -70,7 +74,10 @@ def make_plan(
 
 
 def speed(plan: TranslatePlan, rows: int, sizes: Sizes) -> float:
-    """Target tokens a second of training a translation model of these sizes here, on pairs of these mean lengths."""
+    """Measure how many target tokens a second a translation model learns on this machine.
+
+    The model has the sizes in the plan; a batch has `rows` pairs of mean length.
+    """
     import torch
 
     from seqcli.core.tasks.translate.network import build_seq2seq

@@ -1,4 +1,4 @@
-"""A trained translation model: translate with it, measure it."""
+"""A trained translation model: translating with it and measuring it."""
 
 import math
 import time
@@ -30,13 +30,13 @@ from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.trained import NetworkTrained
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
-TOKENS_AT_ONCE = 8192  # source tokens of the sentences that are translated as one batch
-LONGER = 5  # tokens that a translation may have more than any known one of a source that is not much longer
+TOKENS_AT_ONCE = 8192  # the largest number of source tokens, padding included, that are translated as one batch
+LONGER = 5  # a translation may have so many tokens more than the longest target known for such a source: see _limits
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One translation, and its score: the log-probability, with the length and coverage penalties of the search."""
+    """One translation and its score: its log-probability with the search's length norm and coverage penalty."""
 
     text: str
     score: float
@@ -44,18 +44,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Translation:
-    """The best translation of a text, and the others that were asked for.
+    """The translations of a text.
 
-    `attention[t][s]` is how much the t-th target token looked at the s-th source token.
+    If attention was asked for, `attention[t][s]` is how much the t-th target token looked at the s-th source token.
     """
 
     source: str
-    candidates: tuple[Candidate, ...]
-    source_tokens: list[str] = field(default_factory=list)
+    candidates: tuple[Candidate, ...]  # the best first; as many as n_best says
+    source_tokens: list[str] = field(default_factory=list)  # these two are there only with attention
     target_tokens: list[str] = field(default_factory=list)
     attention: list[list[float]] | None = None
-    truncated: bool = False  # the source was longer than the model reads
-    unknown: tuple[str, ...] = ()  # what of the source the model has never seen
+    truncated: bool = False  # whether the source was longer than the model reads
+    unknown: tuple[str, ...] = ()  # parts of the source that are not in the model's vocabulary
 
     @property
     def text(self) -> str:
@@ -69,7 +69,7 @@ class Translation:
 
 
 class Translator(NetworkTrained):
-    """A trained encoder-decoder: translate texts with it, measure it."""
+    """A trained encoder-decoder, to translate texts with and to measure."""
 
     file: ClassVar = TranslatorFile
     example: ClassVar = 'model.translate("ein Hund")'
@@ -86,11 +86,11 @@ class Translator(NetworkTrained):
         longest_targets: Sequence[Sequence[int]],
         figures: dict[str, float] | None = None,
     ) -> None:
-        """`longest_targets` are those of the training, by the length of the source (see data.pairs)."""
+        """`longest_targets` are the longest targets in training by the length of the source (see translate.pairs)."""
         self.model, self.source_tokenizer, self.tokenizer = model, source_tokenizer, tokenizer
         self.plan, self.figures = plan, figures or {}
         self._source_lengths, self._target_lengths = np.array(longest_targets).T
-        self._longest = max(100, 2 * plan.max_length)  # source tokens that are read
+        self._longest = max(100, 2 * plan.max_length)  # the largest number of source tokens that are read
 
     @classmethod
     def network(cls, about: TranslatorFile) -> Seq2Seq:
@@ -116,17 +116,21 @@ class Translator(NetworkTrained):
     def translate(
         self, texts: str | Sequence[str], *, first: int = 0, attention: bool = False, **options: Any
     ) -> Translation | list[Translation]:
-        """The translation of a text; of several texts a list of that, in their order. An empty text has an empty one.
+        """Translate a text, or several texts, for which a list is returned in the same order.
 
-        Options are those of decoding.options.SearchOptions: beam, n_best, length_penalty, length_norm,
-        coverage_penalty, no_repeat_ngram, min_length, max_length, max_ratio, temperature, top_k, top_p,
-        replace_unknown, seed. With a `temperature` translations are drawn, n_best of them, else searched for.
-        `max_length` is in target tokens, `max_ratio` in target tokens for each source token; without the first, a
-        translation is at most a little longer than the longest target in the training of a source of about that length
-        or less. With `attention`, where the model looked is told too. What is drawn for text k depends on `seed` +
-        `first` + k, where `first` is the number of texts before, if a stream is translated in parts. Raises
-        ConfigError for options that there are not, that cannot be, or that do not go together with each other or with
-        this model.
+        The translation of an empty text is empty. The options are those of decoding.options.SearchOptions: beam,
+        n_best, length_penalty, length_norm, coverage_penalty, no_repeat_ngram, min_length, max_length, max_ratio,
+        temperature, top_k, top_p, replace_unknown, seed.
+
+        Translations are found by beam search or, with a `temperature`, by sampling; there are n_best of them.
+        `max_length` is in target tokens, `max_ratio` in target tokens for each source token. Without `max_length` a
+        translation may be a little longer than the longest target that a source of about this length or less had in
+        training. With `attention` the result also says where the model looked. What is sampled for text k depends on
+        `seed` + `first` + k, where `first` is the number of texts that came before, if a stream of texts is translated
+        in parts.
+
+        Raises ConfigError for unknown options, for values that are not allowed, and for options that contradict each
+        other or do not suit this model.
         """
         if isinstance(texts, str):
             return self.translate([texts], first=first, attention=attention, **options)[0]
@@ -154,7 +158,7 @@ class Translator(NetworkTrained):
             rows = [int(k) for k in part if made[k] is None]
             if not rows:
                 continue
-            read = torch.from_numpy(lines.lengths[rows]) - 1  # <eos> is no token of the user's
+            read = torch.from_numpy(lines.lengths[rows]) - 1  # source tokens without <eos>, (B,)
             limit = torch.full_like(read, asked.max_length) if asked.max_length else self._limits(read)
             if asked.max_ratio is not None:
                 limit = limit.minimum((asked.max_ratio * read).ceil().long().clamp(min=1))
@@ -173,15 +177,17 @@ class Translator(NetworkTrained):
         return [t for t in made if t is not None]
 
     def _check(self, asked: SearchOptions, *, attention: bool) -> None:
+        """Raise ConfigError for options that do not suit this model."""
         if (attention or asked.replace_unknown or asked.coverage_penalty) and self.model.attention is None:
             raise ConfigError("The model was trained with --attention none; there is no attention to use or to show.")
         if asked.replace_unknown and self.plan.tokens != "word":
             raise ConfigError("--replace-unknown is for models of words; only those have unknown ones.")
 
     def _limits(self, read: torch.Tensor) -> torch.Tensor:
-        """How many tokens are written at most for sources of so many tokens (B,).
+        """Return how many tokens to write at most, (B,), for sources with `read` (B,) tokens.
 
-        Sources that are a little longer are looked at too, for such as say more in fewer words.
+        It is the longest target that a source of this length had in training, plus LONGER. Sources that are a little
+        longer count too, because some sources say the same in fewer words.
         """
         known = np.searchsorted(self._source_lengths, 1.1 * read.numpy() + 2, side="right")
         return torch.from_numpy(self._target_lengths[np.maximum(known - 1, 0)]) + LONGER
@@ -196,6 +202,10 @@ class Translator(NetworkTrained):
         limit: torch.Tensor,
         seeds: Sequence[int],
     ) -> list[list[Hypothesis]]:
+        """Find the translations of the lines with numbers `rows`: by beam search, or by sampling with `filters`.
+
+        limit (B,) is the largest number of tokens. Returns the hypotheses of each line, best first.
+        """
         device = self.device
         source, mask = (lines.reversed if self.plan.reverse_source else lines.padded)(np.array(rows))
         with self.in_precision():
@@ -211,15 +221,18 @@ class Translator(NetworkTrained):
 
     @torch.no_grad()
     def _attention(self, lines: Lines, rows: Sequence[int], best: Sequence[Hypothesis]) -> list[list[list[float]]]:
-        """How the best hypotheses, read again as if they were the reference, look at the source: [row][t][s]."""
+        """Return the attention weights of one hypothesis for each row, as lists [row][t][s].
+
+        The network reads the hypotheses again as if they were references.
+        """
         pairs = PairSet(lines.select(np.array(rows)), Lines.of([np.array(h.ids, np.int32) for h in best]))
         batch = pair_batch(pairs, np.arange(len(rows)), reverse_source=self.plan.reverse_source).to(self.device)
         _, weights = self.model.features(self.model.encode(batch.source, batch.source_mask), batch.inputs)
         assert weights is not None
         found = []
         for row, (S, T) in enumerate(zip(pairs.source.lengths, pairs.target.lengths, strict=True)):
-            here = weights[row, :T, :S].float()
-            if self.plan.reverse_source:
+            here = weights[row, :T, :S].float()  # (T, S)
+            if self.plan.reverse_source:  # back into the order of the text; <eos> is last in both
                 here = torch.cat((here[:, : S - 1].flip(1), here[:, S - 1 :]), dim=1)
             found.append(here.tolist())
         return found
@@ -234,7 +247,10 @@ class Translator(NetworkTrained):
         attention: bool,
         replace_unknown: bool,
     ) -> Translation:
-        """What was found for one text; `looked` is the attention of the first hypotheses, as many as need it."""
+        """Make the result for one text with ids (n,) from its hypotheses.
+
+        `looked` are the attention weights [t][s] of the first hypotheses, for as many of them as need it.
+        """
         made = Translation(
             text,
             tuple(Candidate(self.tokenizer.decode(h.ids), h.score) for h in hypotheses),
@@ -260,7 +276,7 @@ class Translator(NetworkTrained):
         return replace(made, source_tokens=[*pieces, eos], target_tokens=[*written[0], eos], attention=looked[0])
 
     def read(self, path: str | Path, *, skip_bad_lines: bool = False, say: Say = silent) -> list[Pair]:
-        """The pairs of a file. Raises DataError when it has none, or a line that is no pair."""
+        """Read the pairs of a file. Raises DataError when it has none, or for a bad line."""
         reader = PairReader(skip=skip_bad_lines, invalid=self.plan.invalid_utf8)
         found = list(reader.read(find_files([path])))
         tell_skipped(say, reader.skipped, path)
@@ -273,7 +289,11 @@ class Translator(NetworkTrained):
     def evaluate(
         self, path: str | Path, *, say: Say = silent, skip_bad_lines: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """Figures of a file of pairs: BLEU, chrF, TER, exact match, perplexity; options as in `translate`."""
+        """Translate a file of pairs and measure the result. The options are those of `translate`.
+
+        Returns BLEU, chrF, TER and exact match of the translations, loss, perplexity and accuracy of the references,
+        and the speed. Raises DataError when the file cannot be read.
+        """
         found = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
         start = time.perf_counter()
         made = self.translate([s for s, _ in found], **options)
@@ -291,7 +311,7 @@ class Translator(NetworkTrained):
 
 
 def scores(ours: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    """BLEU, chrF, TER and exact match, the one to look at first in front, and the signature of BLEU."""
+    """Return BLEU, chrF, TER and exact match, with the one to look at first in front, and the signature of BLEU."""
     found = {
         "bleu": metrics.bleu(ours, references),
         "chrf": metrics.chrf(ours, references),
@@ -304,7 +324,7 @@ def scores(ours: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
 
 @torch.no_grad()
 def evaluate(model: Seq2Seq, pairs: PairSet, *, reverse_source: bool) -> dict[str, float]:
-    """Loss (nats a target token), perplexity and accuracy of the references; every target token counts once."""
+    """Compute loss (nats per token), perplexity and accuracy of the references; every target token counts once."""
     device = model.device
     total, hits, tokens = 0.0, 0, 0
     for batch in pairs_in_order(pairs, 4096, reverse_source=reverse_source):
