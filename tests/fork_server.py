@@ -11,8 +11,7 @@ import sys
 import torch
 
 from seqcli.core import runs
-from seqcli.core.tasks import job_class
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.registry import TASKS, build
 
 
 def train(order: dict[str, object]) -> None:
@@ -27,8 +26,8 @@ def train(order: dict[str, object]) -> None:
 
 def main() -> None:
     """Serve orders until there are no more."""
-    for task in ("lm", "translate", "tag", "classify", "embed"):
-        job_class(task)  # its modules, before the fork
+    for task in TASKS.values():
+        _ = task.job, task.trained  # its modules, before the fork
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

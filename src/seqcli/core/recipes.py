@@ -15,7 +15,7 @@ from seqcli.errors import ConfigError, DataError
 
 PREFIX = "recipe:"  # marks the name of a recipe where the name of a configuration file may be given too
 DATA = "data/"  # how the names of files that come with seqcli begin in recipes
-SHORT_NAME = 100  # only so many letters of an unknown name are compared with the known ones
+SHORT_NAME = 100  # only this many letters of an unknown name are compared with the known ones
 
 
 @dataclass(frozen=True)

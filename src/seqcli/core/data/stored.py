@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seqcli.errors import DataError
 
 BLOCK = 1 << 20  # bytes that share one checksum
-AT_ONCE = 64 << 20  # a file of ids with at most so many bytes is verified completely when it is opened
+AT_ONCE = 64 << 20  # a file of ids with at most this many bytes is verified completely when it is opened
 
 
 class IdArray(Protocol):

@@ -31,7 +31,7 @@ from seqcli.core.decoding.sampling import Filters, draw, gumbel_noise
 from seqcli.errors import ConfigError
 
 GREEDY = Filters(temperature=0.0)
-BLOCK = 64  # `likeliest` compares the maxima of blocks of so many tokens first, and then looks into the best blocks
+BLOCK = 64  # `likeliest` compares the maxima of blocks of this many tokens first, and then looks into the best blocks
 
 
 class Scorer(Protocol):

@@ -1,4 +1,4 @@
-"""The base class of all networks: what the training loop and the optimizers ask of a network beside its parameters."""
+"""The base class of all networks: what the training loop and the optimizers ask of a network besides its parameters."""
 
 import torch
 from torch import Tensor, nn

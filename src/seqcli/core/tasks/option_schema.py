@@ -11,8 +11,8 @@ Schema = dict[str, Any]
 def options_schema() -> Schema:
     """Return the schema of the options of all tasks, in the draft of JSON Schema that editors know best.
 
-    An option may have any value that one of its tasks allows, or null, which means the same as leaving it out. If a file
-    names its `task`, only the options of that task are allowed, with the values that it allows.
+    An option may have any value that one of its tasks allows, or null, which means the same as leaving it out. A file
+    that names its `task` may only have the options of that task, with the values that it allows.
     """
     by_task = {name: json_schema(task.options)["properties"] for name, task in TASKS.items()}
     properties: Schema = {}

@@ -28,7 +28,7 @@ from seqcli.core.config import (
 )
 from seqcli.errors import ConfigError
 
-SHORT_NAME = 100  # only so many letters of an unknown name are compared with the known ones
+SHORT_NAME = 100  # only this many letters of an unknown name are compared with the known ones
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from seqcli.core.tokenizers.base import EOS, SPECIALS, ByteStream, Ids, Tokenizer, distinct_words, normalizer
 from seqcli.errors import ConfigError
 
-SAMPLE_BLOCKS = 64  # merges are learned from so many blocks of the text, each about 1 MiB
+SAMPLE_BLOCKS = 64  # merges are learned from this many blocks of the text, each about 1 MiB
 # Merges never cross these pieces: words with a leading space, numbers, signs, spaces. Each line end is a piece of its
 # own, so that encoding a text line by line gives the same tokens.
 SPLIT = Regex(r"\n| ?\p{L}[\p{L}\p{M}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|[^\S\n]+(?=[^\S\n])|[^\S\n]")

@@ -127,7 +127,7 @@ class Budget:
         return 0.35 * one * self.job.valid_tokens / tokens
 
     def _overhead(self, at: Position, one: float) -> float:
-        """Return the seconds for each step that evaluations, samples and checkpoints take beside the step itself.
+        """Return the seconds for each step that evaluations, samples and checkpoints take besides the step itself.
 
         They are measured since the last plan, or estimated as long as too few steps have been made since then.
         """
@@ -139,7 +139,7 @@ class Budget:
         return 0.03 * one + self._evaluation(one) / every
 
     def _plan(self, at: Position, one: float, total: int) -> list[Planned]:
-        """Set the total number of steps, and begin to measure anew."""
+        """Set the total number of steps, and begin to measure again."""
         before = at.total_steps
         if before is not None:  # so that `at.done`, and with it the learning rate, does not jump
             at.planned_from, at.planned_done = at.step, at.done

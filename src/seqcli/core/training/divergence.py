@@ -2,9 +2,9 @@
 
 from seqcli.core.training.state import Position
 
-BEGINNING = 10  # the mean loss of so many first steps counts as the loss at the beginning
+BEGINNING = 10  # the mean loss of this many first steps counts as the loss at the beginning
 ENOUGH = 30  # before this step no loss is too high: the learning rate still rises, and few steps may be chance
-SPAN = 10  # the recent loss is a running mean over about so many steps
+SPAN = 10  # the recent loss is a running mean over about this many steps
 
 
 def follow(at: Position, loss: float) -> None:

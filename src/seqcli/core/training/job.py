@@ -35,7 +35,7 @@ class Job(Protocol):
         """Return a short sample of what the model writes after `step` steps, or None if the task has none."""
 
     def metadata(self) -> dict[str, Any]:
-        """Return what `best.safetensors` must hold beside the weights, so that the one file can be used alone."""
+        """Return what `best.safetensors` must hold besides the weights, so that the one file can be used alone."""
 
 
 @runtime_checkable

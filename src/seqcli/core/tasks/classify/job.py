@@ -29,7 +29,7 @@ from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError
 
-FEW = 20  # with at most so many different labels, `check_labels` does not doubt that they are labels
+FEW = 20  # with at most this many different labels, `check_labels` does not doubt that they are labels
 
 
 class ClassifyJob:

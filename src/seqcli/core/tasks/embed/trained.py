@@ -32,7 +32,7 @@ FIRST = len(SPECIALS)
 
 
 class WordVectors(Trained):
-    """Words and their vectors, the most frequent word first. Two words are as similar as their cosine says."""
+    """Words and their vectors, most frequent word first. Two words are as similar as the cosine of their vectors."""
 
     file: ClassVar = WordVectorsFile
     example: ClassVar = 'model.neighbors("king")'

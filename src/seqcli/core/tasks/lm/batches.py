@@ -91,7 +91,7 @@ class LineBatches:
     lines to use (None: all).
     """
 
-    POOL = 64  # the lines of so many batches are sorted by length together
+    POOL = 64  # the lines of this many batches are sorted by length together
 
     def __init__(
         self,

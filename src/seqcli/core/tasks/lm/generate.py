@@ -12,7 +12,7 @@ from seqcli.core.tokenizers import BOS, EOS, PAD, UNK
 if TYPE_CHECKING:
     from seqcli.core.tasks.lm.network import RecurrentLM
 
-NOISE = 64  # for so many tokens the random numbers are drawn at once,
+NOISE = 64  # for this many tokens the random numbers are drawn at once,
 MOST_NOISE = 1 << 22  # ... but never more numbers than this
 
 

@@ -31,7 +31,7 @@ from seqcli.core.trained import NetworkTrained
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 TOKENS_AT_ONCE = 8192  # the largest number of source tokens, padding included, that are translated as one batch
-LONGER = 5  # a translation may have so many tokens more than the longest target known for such a source: see _limits
+LONGER = 5  # a translation may have this many tokens more than the longest target known for such a source: see _limits
 
 
 @dataclass(frozen=True)
