@@ -8,14 +8,14 @@ runs/NAME/config.yaml       everything, resolved
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from seqcli.core.catalogue import BEST, find, read_run
-from seqcli.core.config import option_name
+from seqcli.core.catalogue import BEST, Place, find, read_run
+from seqcli.core.config import no_others, option_name
 from seqcli.core.events import Say, silent
 from seqcli.core.files import Lock, write_whole
 from seqcli.core.options import TrainingOptions
@@ -61,24 +61,24 @@ class Where(TypedDict, total=False):
 
 
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
+def load(run: Place | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
+def load(run: Place | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
+def load(run: Place | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
+def load(run: Place | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
+def load(run: Place | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
 @overload
-def load(run: str | Path | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Trained": ...
-def load(run: str | Path | None = None, *, task: str | None = None, **where: "Unpack[Where]") -> "Trained":
+def load(run: Place | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Trained": ...
+def load(run: Place | None = None, *, task: str | None = None, **where: "Unpack[Where]") -> "Trained":
     """Open a trained model; see `open_model`."""
     return open_model(run, task, **where)
 
 
 def open_model(
-    run: str | Path | None = None,
+    run: Place | None = None,
     task: str | None = None,
     *,
     runs_dir: str | Path = "runs",
@@ -88,12 +88,13 @@ def open_model(
     """Open a trained model: by a run's name, its directory or a .safetensors file; None is the newest run, of that
     `task` if one is given.
 
-    Raises CheckpointError when there is none, or when it is of another task, damaged, or of another version.
+    Raises CheckpointError when there is none, or when it is of another task, damaged, or of another version, and
+    ConfigError for a task that there is not.
     """
     from seqcli.core.tasks.model_file import task_in
     from seqcli.core.training.stored import naming, read, read_metadata
 
-    path = find(run, runs_dir, task)
+    path = find(run, runs_dir, registry.task(task).name if task is not None else None)
     if path.is_dir():
         if not (path / BEST).is_file():
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
@@ -102,7 +103,7 @@ def open_model(
     metadata = read_metadata(path)
     with naming(path):
         found = task_in(metadata)
-    if task and found.name != task:
+    if task is not None and found.name != task:
         raise CheckpointError(
             f"{path} holds a {found.noun}, not a {registry.task(task).noun}: use seqcli {found.use} for it, "
             "or choose another with --run."
@@ -115,7 +116,7 @@ def open_model(
 
 def train(
     options: TrainingOptions, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
-) -> "Iterator[Event]":
+) -> "Generator[Event, None, None]":
     """Train into a new run, yielding events.
 
     `say` is told, in words, what is done before the first event, while it is done; without it, in Notice events
@@ -135,8 +136,8 @@ def train(
 
 
 def resume(
-    run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
-) -> "Iterator[Event]":
+    run: Place, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
+) -> "Generator[Event, None, None]":
     """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
 
     `changes` may lengthen its budget or change how often it reports; anything else is a ConfigError.
@@ -159,7 +160,7 @@ def resume(
 
 
 def to_resume(
-    run: str | Path, changes: dict[str, Any] | None = None, runs_dir: str | Path = "runs"
+    run: Place, changes: dict[str, Any] | None = None, runs_dir: str | Path = "runs"
 ) -> tuple[Path, TrainingOptions]:
     """The directory of a run and the options that it goes on with; see `resume`."""
     place = find(run, runs_dir)
@@ -167,6 +168,7 @@ def to_resume(
         raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
     options = read_run(place).options
     changes = dict(changes or {})
+    no_others([name for name in changes if name not in registry.all_options()], sorted(MAY_CHANGE))
     if BUDGETS & set(changes):  # a new budget takes the place of the old one
         changes = dict.fromkeys(BUDGETS) | changes
     if fixed := sorted(set(changes) - MAY_CHANGE):
@@ -210,7 +212,7 @@ def content_of(options: TrainingOptions) -> str:
     return hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
 
 
-def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Iterator[Event]":
+def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Generator[Event, None, None]":
     """The events of a training, while its run is locked, and then the figures of the test file."""
     from seqcli.core.events import Finished, Notice, Saved, Tested
 
