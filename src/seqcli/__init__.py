@@ -14,17 +14,18 @@ Everything that a user can mend is one of `seqcli.errors`; messages call options
 Loading and using a model changes nothing of the process: no environment variable, no global random generator, no
 warning filter, and torch's number of threads only where `threads` is given. Training sets torch's number of threads (to
 `threads`, else to OMP_NUM_THREADS, else to all processors), because a training's last bits depend on it, and nothing
-else. Three things that the command line does for its own process, a notebook may do for its own:
+else; torch itself, when its optimizers are first used, sets TORCHINDUCTOR_CACHE_DIR. What the command line does for its
+own process, a notebook may do for its own, in its first cell, before torch is imported:
 
     import os
 
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"                 # before torch is imported: on a machine with other work
-    os.environ["OMP_NUM_THREADS"] = "2"                       # before torch is imported: the processors to use
-    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"      # before torch is imported: less memory for kernels
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"             # beside other programs: threads that wait sleep, do not spin
+    os.environ["OMP_NUM_THREADS"] = "2"                   # as many as the processors that are free for this
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"  # less memory for kernels of many shapes
 
-    from seqcli.cli.process import keep_freed_memory
+    from seqcli.cli.process import keep_freed_memory      # and at any time, on Linux:
 
-    keep_freed_memory()                                       # with glibc: a step is a twentieth to a fifth shorter
+    keep_freed_memory()                                   # a step is a twentieth to a fifth shorter
 
 Torch is imported by what needs it: not by `import seqcli`, nor to write text on a processor.
 """
