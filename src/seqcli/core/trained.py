@@ -85,16 +85,14 @@ class Trained(ABC):
             (of_labels.get(name, NAMES[name][0]), NAMES[name][1].format(value) if abs(value) < 1e5 else f"{value:.1e}")
             for name, value in self._figures().items()
         ]
-        files, held_out = (
-            [Path(file).name for file in self.plan.inputs],
-            f"{self.plan.valid_split:.0%} of that, held out",
-        )
+        files, valid = [Path(file).name for file in self.plan.inputs], self.plan.valid
+        measured_on = Path(valid).name if valid is not None else f"{self.plan.valid_split:.0%} of that, held out"
         facts = {
             "task": self.plan.task,
             "parameters": f"{self.parameters:,}",
             **{name: size for name, size in self.facts().items() if name not in self.names()},
             "trained on": ", ".join(files[:FEW]) + (f" and {len(files) - FEW} more" if len(files) > FEW else ""),
-            **({"measured on": held_out if self.plan.valid is None else Path(self.plan.valid).name} if figures else {}),
+            **({"measured on": measured_on} if figures else {}),
         }
         plan = self.plan.network_in_words
         return card(type(self).__name__, plan, figures, facts, self.names(), self.examples())
