@@ -106,7 +106,7 @@ def test_all_wrong_options_at_once(seqcli: Run, corpus: Path) -> None:
     Path("bad.yaml").write_text("hiden: 3\nlayers: none\n")
     result = seqcli("train", corpus, "--cell", "x", "--lr", "-1", "--config", "bad.yaml")
     refused(
-        result, 2, "bad.yaml: there is no option 'hiden'. Did you mean hidden?", "bad.yaml: --layers", "--cell", "--lr"
+        result, 2, "bad.yaml: There is no option 'hiden'. Did you mean hidden?", "bad.yaml: --layers", "--cell", "--lr"
     )
     assert result.err.count("Error: ") == 4
 

@@ -36,7 +36,7 @@ def test_all_errors_at_once() -> None:
     assert len(lines) == 6
     text = str(caught.value)
     assert "--cell is 'lstmm', but must be one of rnn, gru, lstm. Did you mean lstm?" in text
-    assert "there is no option 'hiden'. Did you mean hidden?" in text
+    assert "There is no option 'hiden'. Did you mean hidden?" in text
     for name in ("--layers is 0", "--dropout is 1.5", "--steps is 'many'", "--batch-size is -2"):
         assert name in text
     assert all(line.startswith("recipe.yaml: ") for line in lines)

@@ -1,12 +1,13 @@
 """The runs on disk: listing them, finding one by name, and reading what is shown of them. No model is loaded here."""
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seqcli.core.config import nearest, read_yaml
+from seqcli.core.config import SHORT, nearest, read_yaml
 from seqcli.core.options import TrainingOptions
 from seqcli.core.places import CONFIG
 from seqcli.core.tasks.registry import TASKS, build
@@ -14,11 +15,12 @@ from seqcli.core.training.points import read_points
 from seqcli.errors import CheckpointError, SeqcliError
 
 BEST = "best.safetensors"
+Place = str | os.PathLike[str]  # a run by its name, its directory, or a model file; a Run is one of these, too
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """A run as it is on disk."""
+    """What is on disk of a run. It stands for its directory wherever a path may be given."""
 
     name: str
     path: Path
@@ -54,6 +56,16 @@ class Run:
     def finished_at(self) -> float:
         """When the model was last written, in seconds since 1970."""
         return _written_at(self.path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        told = [SHORT.repr(self.name), self.options.task, self.options.model_in_words]
+        with suppress(SeqcliError, OSError):  # a damaged run can be shown, too
+            told.append(f"step {self.step:,}")
+            told += [] if self.val_loss is None else [f"val_loss {self.val_loss:.4g}"]
+        return f"Run({', '.join(told)})"
 
 
 def list_runs(runs_dir: str | Path = "runs", damaged: list[str] | None = None) -> list[Run]:
@@ -104,8 +116,9 @@ def _written_at(path: Path) -> float:
     return (best if best.exists() else path / CONFIG).stat().st_mtime
 
 
-def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None = None) -> Path:
-    """Find a run: by its name, by a path, or with None the newest run that has a model (for `task`, if one is given).
+def find(run: Place | None, runs_dir: str | Path = "runs", task: str | None = None) -> Path:
+    """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model
+    (for that task).
 
     Returns the directory of the run, or the path of a .safetensors file if that was given. Raises CheckpointError when
     there is no such run, and suggests the name that is most similar.
@@ -116,8 +129,9 @@ def find(run: str | Path | None, runs_dir: str | Path = "runs", task: str | None
         noun, file = (TASKS[task].noun, TASKS[task].example) if task else ("model", "FILE")
         raise CheckpointError(f"There is no trained {noun} in {runs_dir}/ yet. Train one first: seqcli train {file}")
     for path in (Path(runs_dir) / run, Path(run)) if str(run) else ():
-        if path.is_dir() or path.is_file():
-            return path
+        with suppress(OSError):  # a name that no file can have
+            if path.is_dir() or path.is_file():
+                return path
     names = [known.name for known in list_runs(runs_dir)]
     there = f" The runs there are {', '.join(names[:8])}." if names else " There are no runs there yet."
     raise CheckpointError(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from reprlib import Repr
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from seqcli.core.files import read_small
 from seqcli.errors import ConfigError
@@ -44,6 +44,7 @@ PANELS = (
 SCHEMA_FILE = "seqcli.schema.json"  # our YAML files tell editors to look for their schema in this file beside them
 SHORT = Repr()  # a shortened repr, so that a value from a file makes no sentence longer than a line or two
 SHORT.maxstring, SHORT.maxother, SHORT.maxlevel = 80, 80, 2
+LONGEST_NAME = 100  # letters of an unknown name that are compared with those that are known
 
 Field = dataclasses.Field[Any]
 AnyOptions = TypeVar("AnyOptions", bound="Options")
@@ -221,8 +222,11 @@ class Options:
         return {name: getattr(self, name) for name in fields_of(type(self))}
 
     def with_(self: AnyOptions, **changes: Any) -> AnyOptions:
-        """Return a copy with some fields changed. Raises ConfigError for values that are not allowed."""
-        return type(self)(**{**self.as_dict(), **changes})
+        """The same options with some fields changed, checked again. Raises ConfigError for a name that there is not."""
+        known = fields_of(type(self))
+        several = {name for name in changes if name in known and get_origin(known[name].type) is tuple}
+        given = {name: listed(value) if name in several else value for name, value in changes.items()}
+        return made(type(self), {**self.as_dict(), **without_paths(given)})
 
     def to_yaml(self) -> str:
         """Return YAML that `--config` reads back to equal options. Keys are grouped in panels, each with its help."""
@@ -245,19 +249,38 @@ class Options:
         return "\n".join(lines) + "\n"
 
 
-def made(cls: type[AnyOptions], values: Mapping[str, Any]) -> AnyOptions:
-    """Make options of this class from values by name.
-
-    Raises ConfigError, with a sentence for every value that is not allowed and every unknown name; for such a name the
-    most similar option is suggested.
-    """
+def made(cls: type[AnyOptions], values: Mapping[str, Any], beside: Iterable[str] = ()) -> AnyOptions:
+    """Options of this class from values by name. Raises ConfigError for what is wrong, and for names that there are
+    not, with the nearest one: of a field, or of what the caller takes `beside` these options."""
     known = fields_of(cls)
-    problems = [f"there is no option {SHORT.repr(name)}.{nearest(name, known)}" for name in values if name not in known]
+    problems = [unknown_option(name, (*known, *beside)) for name in values if name not in known]
     kept = {name: value for name, value in values.items() if name in known}
     problems += [refusal(option_name(name), kept[name], known[name].type) for name in wrong_values(cls, kept)]
     if problems:
         raise ConfigError("\n".join(problems))
     return cls(**kept)
+
+
+def no_others(others: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ConfigError, with the nearest known name, if there are `others`: for a function that people call by hand,
+    who get the same sentence for every misspelled name, whether it is an option or an argument."""
+    choices = tuple(known)
+    if problems := [unknown_option(name, choices) for name in others]:
+        raise ConfigError("\n".join(problems))
+
+
+def listed(value: Any) -> Any:
+    """One path, or several of them, as a tuple of texts; anything else as it is, to be refused."""
+    if isinstance(value, (str, os.PathLike)):
+        return (os.fspath(value),)
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+        return tuple(os.fspath(part) if isinstance(part, os.PathLike) else part for part in value)
+    return value
+
+
+def without_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, with texts in the place of paths: what Python has and YAML has not."""
+    return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
 
 
 def _make_checker(cls: type[Options]) -> Any:
@@ -310,6 +333,11 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     """Return " Did you mean X?" with the choice that is most similar in spelling, or "" if none is similar."""
     close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+def unknown_option(name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that no option has."""
+    return f"There is no option {SHORT.repr(name)}.{nearest(name[:LONGEST_NAME], known)}"
 
 
 def refusal(option: str, got: Any, annotation: Any) -> str:

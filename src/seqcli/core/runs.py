@@ -10,14 +10,14 @@ runs/NAME/config.yaml       all options, with everything decided
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from seqcli.core.catalogue import BEST, find, read_run
-from seqcli.core.config import option_name
+from seqcli.core.catalogue import BEST, Place, find, read_run
+from seqcli.core.config import no_others, option_name
 from seqcli.core.events import Say, silent
 from seqcli.core.files import Lock, write_whole
 from seqcli.core.options import TrainingOptions
@@ -63,24 +63,24 @@ class Where(TypedDict, total=False):
 
 
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
+def load(run: Place | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
+def load(run: Place | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
+def load(run: Place | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
+def load(run: Place | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
 @overload
-def load(run: str | Path | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
+def load(run: Place | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
 @overload
-def load(run: str | Path | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Trained": ...
-def load(run: str | Path | None = None, *, task: str | None = None, **where: "Unpack[Where]") -> "Trained":
+def load(run: Place | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Trained": ...
+def load(run: Place | None = None, *, task: str | None = None, **where: "Unpack[Where]") -> "Trained":
     """Open a trained model; see `open_model`."""
     return open_model(run, task, **where)
 
 
 def open_model(
-    run: str | Path | None = None,
+    run: Place | None = None,
     task: str | None = None,
     *,
     runs_dir: str | Path = "runs",
@@ -89,13 +89,13 @@ def open_model(
 ) -> "Trained":
     """Open a trained model, given by the name of a run, by its directory or by a .safetensors file.
 
-    With None the newest run is opened, of this `task` if one is given. Raises CheckpointError when there is none, or
-    when it is for another task, damaged, or from another version of seqcli.
+    Raises CheckpointError when there is none, or when it is of another task, damaged, or of another version, and
+    ConfigError for a task that there is not.
     """
     from seqcli.core.tasks.model_file import task_in
     from seqcli.core.training.stored import naming, read, read_metadata
 
-    path = find(run, runs_dir, task)
+    path = find(run, runs_dir, registry.task(task).name if task is not None else None)
     if path.is_dir():
         if not (path / BEST).is_file():
             hint = f"; resume it: seqcli train --resume {path}" if (path / "checkpoints").is_dir() else ""
@@ -104,7 +104,7 @@ def open_model(
     metadata = read_metadata(path)
     with naming(path):
         found = task_in(metadata)
-    if task and found.name != task:
+    if task is not None and found.name != task:
         raise CheckpointError(
             f"{path} holds a {found.noun}, not a {registry.task(task).noun}: use seqcli {found.use} for it, "
             "or choose another with --run."
@@ -117,8 +117,8 @@ def open_model(
 
 def train(
     options: TrainingOptions, *, run: str | None = None, runs_dir: str | Path = "runs", say: Say | None = None
-) -> "Iterator[Event]":
-    """Train a model in a new run, yielding events.
+) -> "Generator[Event, None, None]":
+    """Train into a new run, yielding events.
 
     Before the first event the data are read and sizes are chosen. `say` is called with sentences about that while it
     happens; without `say` they come as Notice events afterwards. Raises ConfigError, DataError or TrainingError.
@@ -138,9 +138,9 @@ def train(
 
 
 def resume(
-    run: str | Path, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
-) -> "Iterator[Event]":
-    """Resume a run from its newest checkpoint, yielding events. The result has the same bits as without the break.
+    run: Place, changes: dict[str, Any] | None = None, *, runs_dir: str | Path = "runs", say: Say | None = None
+) -> "Generator[Event, None, None]":
+    """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped.
 
     `changes` are options that change: the budget, how often it reports, the device, the threads. Raises ConfigError for
     any other option; also CheckpointError, DataError or TrainingError.
@@ -163,7 +163,7 @@ def resume(
 
 
 def to_resume(
-    run: str | Path, changes: dict[str, Any] | None = None, runs_dir: str | Path = "runs"
+    run: Place, changes: dict[str, Any] | None = None, runs_dir: str | Path = "runs"
 ) -> tuple[Path, TrainingOptions]:
     """Return the directory of a run and the options that it is resumed with; see `resume`."""
     place = find(run, runs_dir)
@@ -171,6 +171,7 @@ def to_resume(
         raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
     options = read_run(place).options
     changes = dict(changes or {})
+    no_others([name for name in changes if name not in registry.all_options()], sorted(MAY_CHANGE))
     if BUDGETS & set(changes):  # a new budget takes the place of the old one
         changes = dict.fromkeys(BUDGETS) | changes
     if fixed := sorted(set(changes) - MAY_CHANGE):
@@ -217,8 +218,8 @@ def content_of(options: TrainingOptions) -> str:
     return hashlib.sha256("".join(file_digest(path) for path in texts).encode()).hexdigest()
 
 
-def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Iterator[Event]":
-    """Yield the events of a training whose run is locked, and then the metrics on the test file, if there is one."""
+def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Generator[Event, None, None]":
+    """The events of a training, while its run is locked, and then the figures of the test file."""
     from seqcli.core.events import Finished, Notice, Saved, Tested
 
     place, plan = loop.run_dir, loop.plan

@@ -3,7 +3,7 @@
 It needs no torch: the parts of a task are imported when they are used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from seqcli.core.config import (
     PANELS,
-    SHORT,
     Field,
     and_,
     choices_in,
@@ -20,15 +19,16 @@ from seqcli.core.config import (
     default_in_words,
     fields_of,
     help_of,
+    listed,
     nearest,
     option_name,
     panel_of,
     refusal,
+    unknown_option,
+    without_paths,
     wrong_values,
 )
 from seqcli.errors import ConfigError
-
-SHORT_NAME = 100  # only this many letters of an unknown name are compared with the known ones
 
 
 @dataclass(frozen=True)
@@ -280,12 +280,9 @@ def named(values: object, where: str = "") -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where or 'A configuration'} must be a mapping from options to values.")
     given = {str(key).replace("-", "_"): value for key, value in values.items()}
-    files = given.get("files")
-    if isinstance(files, (str, Path)):
-        given["files"] = (str(files),)
-    elif isinstance(files, (list, tuple)):
-        given["files"] = tuple(str(file) if isinstance(file, Path) else file for file in files)
-    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    if "files" in given:
+        given["files"] = listed(given["files"])
+    return without_paths(given)
 
 
 def check(values: object, where: str = "") -> dict[str, Any]:
@@ -298,7 +295,7 @@ def check(values: object, where: str = "") -> dict[str, Any]:
     known, problems = all_options(), []
     for name, value in given.items():
         if name not in known:
-            problems.append(_unknown(name, known))
+            problems.append(unknown_option(name, known))
         elif name == "task":
             problems += [] if value is None or value in TASKS else [_wrong_task(value)]
         elif value is not None and all(
@@ -309,11 +306,11 @@ def check(values: object, where: str = "") -> dict[str, Any]:
     return given
 
 
-def build(values: object, where: str = "") -> Any:
-    """Make the options of the task that these values are for. A value of None means the default.
+def build(values: object, where: str = "", beside: Iterable[str] = ()) -> Any:
+    """The options of the task that these values are for, checked. Values of None are left to their defaults.
 
-    Raises ConfigError with a sentence for everything that is wrong: unknown names, wrong types, values out of range,
-    and options of other tasks.
+    Raises ConfigError with a sentence for everything that is wrong: names, types, ranges, and options that are for
+    other tasks. A misspelled name is answered with the nearest option, or with what the caller takes `beside` these.
     """
     given = {name: value for name, value in named(values, where).items() if value is not None}
     try:
@@ -328,7 +325,7 @@ def build(values: object, where: str = "") -> Any:
         if name in own:
             kept[name] = value
         elif name not in known:
-            problems.append(_unknown(name, known))
+            problems.append(unknown_option(name, (*known, *beside)))
         else:
             problems.append(f"{option_name(name)} is for --task {and_(known[name].tasks)}, but this is {task.name}.")
     for name in wrong_values(task.options, kept):
@@ -337,11 +334,6 @@ def build(values: object, where: str = "") -> Any:
         problems.append("Give --batch-size or --batch-tokens, not both: each says how large a batch is.")
     _raise(problems, where)
     return task.options(**kept)
-
-
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    """Return the sentence for an option that no task has."""
-    return f"there is no option {SHORT.repr(name)}.{nearest(name[:SHORT_NAME], known)}"
 
 
 def _wrong_task(value: Any) -> str:

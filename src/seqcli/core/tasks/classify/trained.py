@@ -1,16 +1,17 @@
 """A trained classifier: labelling texts with it and measuring it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, NoReturn, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqcli.core.config import no_others
 from seqcli.core.data.ragged import Lines, rows_in_order
 from seqcli.core.data.readers import find_files, tell_skipped
 from seqcli.core.events import Say, silent
@@ -20,7 +21,7 @@ from seqcli.core.tasks.classify.network import RecurrentClassifier, build_classi
 from seqcli.core.tasks.classify.plan import ClassifyPlan
 from seqcli.core.tasks.classify.table import Labelled, LabelReader
 from seqcli.core.tokenizers import EOS, SPECIALS, UNK, Tokenizer
-from seqcli.core.trained import NetworkTrained
+from seqcli.core.trained import NetworkTrained, texts_of
 from seqcli.core.training.device import autocast, inference_precision
 from seqcli.errors import ConfigError, DataError
 
@@ -43,7 +44,6 @@ class Classifier(NetworkTrained):
     """A trained classifier, to label texts with and to measure."""
 
     file: ClassVar = ClassifierFile
-    example: ClassVar = 'model.classify("a stirring film")'
     plan: ClassifyPlan
     measured_with: ClassVar = ("skip_bad_lines",)
     model: RecurrentClassifier
@@ -69,20 +69,29 @@ class Classifier(NetworkTrained):
         return cls(model, about.tokenizer, about.labels, about.config, about.temperature, about.figures)
 
     def facts(self) -> dict[str, str]:
-        return {"tokens": f"{self.tokenizer.vocab_size:,} of {self.plan.tokens}", "labels": ", ".join(self.labels[:8])}
+        return {"tokens": f"{self.tokenizer.vocab_size:,} {self.plan.tokens}", "labels": f"{len(self.labels):,}"}
+
+    def names(self) -> dict[str, list[str]]:
+        return {"labels": self.labels}
+
+    def examples(self) -> list[str]:
+        return ['model.classify("a stirring film").label', 'model.evaluate("held_out.tsv")["accuracy"]']
 
     @overload
     def classify(self, texts: str, *, explain: bool = ...) -> Classified: ...  # type: ignore[overload-overlap]  # a str is one text, no list of texts
     @overload
-    def classify(self, texts: Sequence[str], *, explain: bool = ...) -> list[Classified]: ...
-    def classify(self, texts: str | Sequence[str], *, explain: bool = False) -> Classified | list[Classified]:
-        """Classify a text, or several texts, for which a list is returned.
+    def classify(self, texts: Iterable[str], *, explain: bool = ...) -> list[Classified]: ...
+    def classify(
+        self, texts: str | Iterable[str], *, explain: bool = False, **others: NoReturn
+    ) -> Classified | list[Classified]:
+        """The label of a text; of several texts a list of that. With `explain`, also how much each token weighed.
 
-        With `explain`, the result also says how much each token weighed; raises ConfigError if the model has no
-        attention pooling.
+        Raises ConfigError when the model has no such weights, DataError for what is no text.
         """
+        no_others(others, ("texts", "explain"))
         if isinstance(texts, str):
             return self.classify([texts], explain=explain)[0]
+        texts = texts_of(texts)
         if explain and self.plan.pool != "attention":
             raise ConfigError(
                 f"--explain shows what attention pooling looked at, and this model has --pool {self.plan.pool}. "
@@ -118,12 +127,11 @@ class Classifier(NetworkTrained):
             raise DataError(f"There is no labelled text in {path}.")
         return found
 
-    def evaluate(self, path: str | Path, *, say: Say = silent, skip_bad_lines: bool = False) -> dict[str, Any]:
-        """Measure the model on a file of labelled texts.
-
-        Returns accuracy, macro F1, loss, calibration error, the metrics of every label, the confusions, and the speed.
-        Raises DataError when the file cannot be read, or when the model knows none of its labels.
-        """
+    def evaluate(
+        self, path: str | Path, *, say: Say = silent, skip_bad_lines: bool = False, **others: NoReturn
+    ) -> dict[str, Any]:
+        """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
+        self.takes_no(others)
         texts = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
         if not any(t.label in set(self.labels) for t in texts):
             raise DataError(f"The model knows no label of {path}; its own are {', '.join(self.labels[:8])}.")
@@ -158,7 +166,8 @@ def predict(model: RecurrentClassifier, lines: Lines, *, precision: str = "auto"
                 attended = True
                 for row, each in zip(rows, looked.cpu(), strict=True):
                     weights[row] = each[: lines.lengths[row]]
-    return torch.stack(scores), weights if attended else None
+    K = model.projection.out_features
+    return torch.stack(scores) if scores else torch.empty(0, K), weights if attended else None
 
 
 def figures(scores: Tensor, right: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqcli.core.config import SHORT
 from seqcli.core.data.readers import Invalid, find_files, read_lines
 from seqcli.core.data.vectors import Form, write_vectors
 from seqcli.core.events import Say, silent
@@ -35,7 +36,6 @@ class WordVectors(Trained):
     """Words and their vectors, most frequent word first. Two words are as similar as the cosine of their vectors."""
 
     file: ClassVar = WordVectorsFile
-    example: ClassVar = 'model.neighbors("king")'
     plan: EmbedPlan
 
     def __init__(
@@ -65,6 +65,14 @@ class WordVectors(Trained):
 
     def facts(self) -> dict[str, str]:
         return {"words": f"{len(self.words):,}"}
+
+    def examples(self) -> list[str]:
+        word = next((word for word in self.words if len(word) > 3), self.words[0] if self.words else "word")
+        return [f"model.neighbors({SHORT.repr(word)})", 'model.evaluate("similarities.tsv")["spearman"]']
+
+    @property
+    def parameters(self) -> int:
+        return self.matrix.numel()
 
     # --- using ------------------------------------------------------------------------------------------------
 
@@ -133,12 +141,13 @@ class WordVectors(Trained):
 
     # --- measuring --------------------------------------------------------------------------------------------
 
-    def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """Measure how well cosines agree with human judgements, in a file of WORD TAB WORD TAB SCORE lines.
+    def evaluate(self, path: str | Path, *, say: Say = silent, **others: NoReturn) -> dict[str, Any]:
+        """Spearman's correlation of cosines with people's scores, in a file of WORD TAB WORD TAB SCORE lines.
 
         Returns Spearman's rank correlation and the number of pairs. Pairs with a word that has no vector do not count;
         upper and lower case are ignored if a word as it is has no vector. Raises DataError when no pair is known.
         """
+        self.takes_no(others)
         folded: dict[str, int] = {}
         for row, word in enumerate(self.words):
             folded.setdefault(word.casefold(), row)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from seqcli.core.tasks.lm.generate import Steps, TorchSteps, generate
 from seqcli.core.tasks.lm.numpy_network import NumpyLM, weight_shapes
 from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
-from seqcli.core.trained import Trained
+from seqcli.core.trained import Trained, texts_of
 from seqcli.core.training.stored import Stored
 from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError, DataError, VocabularyError
@@ -86,7 +86,6 @@ class LanguageModel(Trained):
     """
 
     file: ClassVar = LanguageModelFile
-    example: ClassVar = 'model.sample(prime="hello")'
     plan: LMPlan
 
     def __init__(
@@ -127,7 +126,16 @@ class LanguageModel(Trained):
         return cls(weights, tokenizer, plan)
 
     def facts(self) -> dict[str, str]:
-        return {"tokens": f"{self.tokenizer.vocab_size:,} of {self.plan.tokens}"}
+        return {"tokens": f"{self.tokenizer.vocab_size:,} {self.plan.tokens}"}
+
+    def examples(self) -> list[str]:
+        if self.plan.unit == "line":
+            return ["model.samples(num_samples=5)", 'model.evaluate("other_lines.txt")']
+        return ['model.sample("The", length=200)', 'model.evaluate("held_out.txt")']
+
+    @property
+    def parameters(self) -> int:
+        return sum(array.size for array in self.weights.values())
 
     @property
     def writes_in_numpy(self) -> bool:
@@ -185,7 +193,10 @@ class LanguageModel(Trained):
         every call gives other samples. Sample k depends on the seed and k alone, not on how many samples are made.
         Raises ConfigError for unknown options and for values that are not allowed.
         """
-        asked = made(SamplingOptions, options)
+        return self._written(prime, made(SamplingOptions, options, beside=("prime",)))
+
+    def _written(self, prime: str, asked: SamplingOptions) -> Iterator[tuple[int, str, str | None]]:
+        (prime,) = texts_of([prime])
         ids, _ = self.encode_prime(prime)
         lines = self.plan.unit == "line"
         if lines:
@@ -215,10 +226,11 @@ class LanguageModel(Trained):
                     return
 
     def samples(self, prime: str = "", **options: Any) -> list[Sample]:
-        """Sample several texts side by side as one batch. The options are those of `stream`."""
-        count = made(SamplingOptions, options).num_samples
+        """Sampled texts, made side by side as one batch; options as in `stream`."""
+        asked = made(SamplingOptions, options, beside=("prime",))
+        count = asked.num_samples
         texts, ends = [""] * count, ["length"] * count
-        for k, piece, ended in self.stream(prime, **options):
+        for k, piece, ended in self._written(prime, asked):
             texts[k] += piece
             ends[k] = ended or ends[k]
         return [Sample(prime, t, len(self.tokenizer.encode(t)), e) for t, e in zip(texts, ends, strict=True)]
@@ -227,11 +239,9 @@ class LanguageModel(Trained):
         """Sample one text and return it, the prime included. The options are those of `stream`: length, seed, ..."""
         return prime + self.samples(prime, **options)[0].text
 
-    def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """Measure the model on a text. Returns loss, perplexity, accuracy, bits per character and per byte, and speed.
-
-        Raises DataError for a text that cannot be read or is too short.
-        """
+    def evaluate(self, path: str | Path, *, say: Say = silent, **others: NoReturn) -> dict[str, Any]:
+        """Figures of a text: loss, perplexity, accuracy, bits per character and byte, tokens, tokens_per_s."""
+        self.takes_no(others)
         from seqcli.core.data import find_texts, open_tokens
 
         c = self.plan

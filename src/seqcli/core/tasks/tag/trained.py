@@ -1,15 +1,16 @@
 """A trained tagger: tagging sentences with it and measuring it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, NoReturn, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seqcli.core.config import no_others
 from seqcli.core.data.ragged import Ragged, rows_in_order
 from seqcli.core.data.readers import find_files
 from seqcli.core.events import Say, silent
@@ -20,7 +21,7 @@ from seqcli.core.tasks.tag.plan import TagPlan
 from seqcli.core.tasks.tag.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import NetworkTrained
+from seqcli.core.trained import NetworkTrained, texts_of
 from seqcli.core.training.device import autocast, inference_precision
 from seqcli.errors import DataError
 
@@ -42,7 +43,6 @@ class Tagger(NetworkTrained):
     """A trained tagger, to tag texts with and to measure."""
 
     file: ClassVar = TaggerFile
-    example: ClassVar = 'model.tag("Time flies like an arrow")'
     plan: TagPlan
     model: RecurrentTagger
 
@@ -71,20 +71,28 @@ class Tagger(NetworkTrained):
     def facts(self) -> dict[str, str]:
         return {"words": f"{len(self.words.words):,}", "tags": f"{len(self.tags):,}"}
 
+    def names(self) -> dict[str, list[str]]:
+        return {"tags": self.tags}
+
+    def examples(self) -> list[str]:
+        return ['model.tag("Time flies like an arrow").tags', 'model.evaluate("held_out.conllu")["accuracy"]']
+
     # --- tagging ----------------------------------------------------------------------------------------------
 
     @overload
     def tag(self, texts: str) -> Tagged: ...  # type: ignore[overload-overlap]  # a str is one text, no list of texts
     @overload
-    def tag(self, texts: Sequence[str]) -> list[Tagged]: ...
-    def tag(self, texts: str | Sequence[str]) -> Tagged | list[Tagged]:
-        """Split a plain text into words and tag them. The text is taken for one sentence.
+    def tag(self, texts: Iterable[str]) -> list[Tagged]: ...
+    def tag(self, texts: str | Iterable[str], **others: NoReturn) -> Tagged | list[Tagged]:
+        """The words of a plain text, which is one sentence, and their tags; of several texts a list of that.
 
-        For several texts a list is returned. A text without words has an empty result.
+        A text without words gives none. Words that are parted already are for `tag_words`. Raises DataError for what
+        is no text.
         """
+        no_others(others, ("texts",))
         if isinstance(texts, str):
             return self.tag([texts])[0]
-        return self.tag_words([self.split(text) for text in texts])
+        return self.tag_words([self.split(text) for text in texts_of(texts)])
 
     def tag_words(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
         """Tag sentences that are split into words already."""
@@ -127,13 +135,9 @@ class Tagger(NetworkTrained):
             raise DataError(f"There is no tagged sentence in {path}.")
         return found
 
-    def evaluate(self, path: str | Path, *, say: Say = silent) -> dict[str, Any]:
-        """Measure the model on a file of tagged sentences.
-
-        Returns accuracy, accuracy on unknown words, F1, the metrics of every tag, confusions, loss and speed; for BIO
-        tags also precision, recall and F1 of spans. Raises DataError when the file cannot be read, or when the model
-        knows none of its tags.
-        """
+    def evaluate(self, path: str | Path, *, say: Say = silent, **others: NoReturn) -> dict[str, Any]:
+        """Figures of a tagged file: accuracy, that of unknown words, of every tag; F1 of spans for BIO tags."""
+        self.takes_no(others)
         sentences = self.read(path)
         start = time.perf_counter()
         data = SentenceSet.of([s.words for s in sentences], self.words, self.characters)

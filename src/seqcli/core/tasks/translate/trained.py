@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, overload
@@ -27,7 +27,7 @@ from seqcli.core.tasks.translate.pairs import Pair, PairReader, PairSet, pair_ba
 from seqcli.core.tasks.translate.plan import TranslatePlan
 from seqcli.core.tokenizers import UNK, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.trained import NetworkTrained
+from seqcli.core.trained import NetworkTrained, texts_of
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 TOKENS_AT_ONCE = 8192  # the largest number of source tokens, padding included, that are translated as one batch
@@ -72,7 +72,6 @@ class Translator(NetworkTrained):
     """A trained encoder-decoder, to translate texts with and to measure."""
 
     file: ClassVar = TranslatorFile
-    example: ClassVar = 'model.translate("ein Hund")'
     plan: TranslatePlan
     measured_with: ClassVar = ("skip_bad_lines", "beam")
     model: Seq2Seq
@@ -102,8 +101,11 @@ class Translator(NetworkTrained):
         return cls(model, source, target, about.config, about.longest_targets, about.figures)
 
     def facts(self) -> dict[str, str]:
-        sizes = f"{self.source_tokenizer.vocab_size:,} and {self.tokenizer.vocab_size:,} of {self.plan.tokens}"
+        sizes = f"{self.source_tokenizer.vocab_size:,} and {self.tokenizer.vocab_size:,} {self.plan.tokens}"
         return {"attention": self.plan.attention, "tokens": sizes}
+
+    def examples(self) -> list[str]:
+        return ['model.translate("...").text', 'model.evaluate("held_out.tsv", beam=1)']
 
     # --- translating ------------------------------------------------------------------------------------------
 
@@ -111,30 +113,27 @@ class Translator(NetworkTrained):
     def translate(self, texts: str, *, first: int = ..., attention: bool = ..., **options: Any) -> Translation: ...
     @overload
     def translate(
-        self, texts: Sequence[str], *, first: int = ..., attention: bool = ..., **options: Any
+        self, texts: Iterable[str], *, first: int = ..., attention: bool = ..., **options: Any
     ) -> list[Translation]: ...
     def translate(
-        self, texts: str | Sequence[str], *, first: int = 0, attention: bool = False, **options: Any
+        self, texts: str | Iterable[str], *, first: int = 0, attention: bool = False, **options: Any
     ) -> Translation | list[Translation]:
         """Translate a text, or several texts, for which a list is returned in the same order.
 
-        The translation of an empty text is empty. The options are those of decoding.options.SearchOptions: beam,
-        n_best, length_penalty, length_norm, coverage_penalty, no_repeat_ngram, min_length, max_length, max_ratio,
-        temperature, top_k, top_p, replace_unknown, seed.
-
-        Translations are found by beam search or, with a `temperature`, by sampling; there are n_best of them.
-        `max_length` is in target tokens, `max_ratio` in target tokens for each source token. Without `max_length` a
-        translation may be a little longer than the longest target that a source of about this length or less had in
-        training. With `attention` the result also says where the model looked. What is sampled for text k depends on
-        `seed` + `first` + k, where `first` is the number of texts that came before, if a stream of texts is translated
-        in parts.
-
-        Raises ConfigError for unknown options, for values that are not allowed, and for options that contradict each
-        other or do not suit this model.
+        Options are those of decoding.options.SearchOptions: beam, n_best, length_penalty, length_norm,
+        coverage_penalty, no_repeat_ngram, min_length, max_length, max_ratio, temperature, top_k, top_p,
+        replace_unknown, seed. With a `temperature` translations are drawn, n_best of them, else searched for.
+        `max_length` is in target tokens, `max_ratio` in target tokens for each source token; without the first, a
+        translation is at most a little longer than the longest target in the training of a source of about that length
+        or less. With `attention`, where the model looked is told too. What is drawn for text k depends on `seed` +
+        `first` + k, where `first` is the number of texts before, if a stream is translated in parts. Raises
+        ConfigError for options that there are not, that cannot be, or that do not go together with each other or with
+        this model; DataError for what is no text.
         """
         if isinstance(texts, str):
             return self.translate([texts], first=first, attention=attention, **options)[0]
-        asked = made_options(SearchOptions, options)
+        asked = made_options(SearchOptions, options, beside=("texts", "first", "attention"))
+        texts = texts_of(texts)
         self._check(asked, attention=attention)
         base = torch.Generator().seed() % 2**62 if asked.seed is None else asked.seed
         search = Search(
