@@ -1,5 +1,7 @@
 """A new cell is a class and a line in the registry: it trains, resumes, samples and translates by that alone."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +42,11 @@ class ToyCell(Cell):
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cell, and `train` imported anew, since the choices in its help are those of that moment; both as they were
+    afterwards."""
+    train = importlib.import_module("seqcli.cli.commands.train").__name__
     monkeypatch.setitem(CELLS, "toy", ToyCell)
+    monkeypatch.delitem(sys.modules, train)
 
 
 @pytest.mark.parametrize("encoding", ["embedding", "one-hot"])
