@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+import seqcli
 from seqcli import Config
 from seqcli.core.data import TokenFile, open_tokens
+from seqcli.core.events import Notice, Saved
 from seqcli.core.tasks.lm.batches import LineBatches
 from seqcli.core.tasks.lm.job import read_data
 from seqcli.core.tasks.lm.network import build_lm
 from seqcli.core.tasks.lm.trained import evaluate
 from seqcli.core.tasks.registry import build
 from seqcli.core.tokenizers import EOS
+from seqcli.core.training.checkpoint import read
 
 NAMES = [f"{letter}{'e' * (k % 5)}{k % 7}" for letter in "abcdefgh" for k in range(25)]  # sorted, as lists are
 
@@ -75,3 +78,20 @@ def test_held_out_lines_are_never_trained_on_and_are_measured_alone() -> None:
     found, wanted = evaluate(model, valid), evaluate(model, alone)
     assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-5) and found["tokens"] == wanted["tokens"]
     assert found["bits_per_character"] == pytest.approx(wanted["bits_per_character"], rel=0.05)
+
+
+def test_a_list_of_lines_of_one_length_is_resumed(tmp_path: Path) -> None:
+    """Such a batch needs no mask; nothing is carried from it to the next one all the same, for a line begins anew."""
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{k:04d}\n" for k in range(100)))
+    how: dict[str, Any] = {"unit": "line", "hidden": 7, "batch_size": 16, "save_every": 3, "valid_split": 0.3}
+    list(seqcli.train(path, run="whole", steps=9, **how))
+    events = seqcli.train(path, run="broken", steps=9, **how)
+    for event in events:
+        if isinstance(event, Saved) and event.step == 3:
+            break
+    events.close()
+    said = [event for event in seqcli.resume("broken") if isinstance(event, Notice)]
+    assert not any("damaged" in event.text for event in said), said
+    a, b = (read(Path("runs") / run / "best.safetensors").tensors for run in ("whole", "broken"))
+    assert all(torch.equal(a[name], b[name]) for name in a)

@@ -60,7 +60,8 @@ class LMJob:
         batch = self.batches[number].to(self.device)
         state = None if batch.fresh or not carry else unflatten(self.plan.cell, carry)
         loss, state = self.model.loss(batch.x, batch.y, state, batch.mask, self.plan.label_smoothing)
-        return loss, batch.tokens, [] if batch.mask is not None else flatten(state)
+        # a line begins anew, so only a stream has a state to hand to its next window
+        return loss, batch.tokens, flatten(state) if self.plan.unit == "stream" else []
 
     def evaluate(self) -> dict[str, float] | None:
         return evaluate(self.model, self._valid) if self._valid is not None else None
