@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from seqcli.cli import process
 from seqcli.core.tasks.lm.job import LMJob
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training.device import autocast
 from seqcli.core.training.loop import Loop
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from seqcli.cli import process
 from seqcli.core.layers.cross_entropy import linear_cross_entropy
 from seqcli.core.layers.dropout import hand_down
-from seqcli.core.tasks.registry import build
 from seqcli.core.tasks.translate.job import TranslateJob
+from seqcli.core.tasks.union import build
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.device import autocast
 from seqcli.core.training.loop import clip_gradients

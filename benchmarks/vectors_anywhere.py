@@ -35,7 +35,7 @@ import numpy as np
 
 from seqcli.core import runs
 from seqcli.core.events import Logged, Started
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers.word import find_pieces
 from seqcli.errors import SeqcliError
 

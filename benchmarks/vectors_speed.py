@@ -25,7 +25,7 @@ import seqcli
 from seqcli.cli import process
 from seqcli.core import runs
 from seqcli.core.events import Logged
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 
 
 def ours(text: Path, pairs: str, objective: str, seed: int, threads: int, words: int) -> dict[str, float]:

@@ -22,7 +22,7 @@ from seqcli.core import runs
 from seqcli.core.data import find_texts, open_tokens
 from seqcli.core.events import Finished
 from seqcli.core.tasks.lm.batches import StreamBatches
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 
 
 class Plain(nn.Module):

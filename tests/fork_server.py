@@ -11,7 +11,8 @@ import sys
 import torch
 
 from seqcli.core import runs
-from seqcli.core.tasks.registry import TASKS, build
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import build
 
 
 def train(order: dict[str, object]) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 import seqcli
 from seqcli.core import catalogue, files, runs
 from seqcli.core.events import Finished
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.errors import SeqcliError
 
 Run = Callable[..., Any]

@@ -11,8 +11,8 @@ import seqcli as package
 from seqcli.core import catalogue, runs
 from seqcli.core.events import Finished
 from seqcli.core.metrics.translation import exact
-from seqcli.core.tasks.registry import build
 from seqcli.core.tasks.translate.trained import Translator
+from seqcli.core.tasks.union import build
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).parent.parent

@@ -267,7 +267,7 @@ def _config(
     files: Files, config: AnyPath | None, options: dict[str, Any], beside: Sequence[str] = ()
 ) -> "TrainingOptions":
     from seqcli.core.recipes import read_options
-    from seqcli.core.tasks.registry import build, named
+    from seqcli.core.tasks.union import build, named
 
     written = _path("config", config) if config is not None else None
     given = named(read_options(written), written) if written is not None else {}

@@ -12,7 +12,7 @@ from seqcli.cli.progress import LiveDrawer
 from seqcli.core import events
 from seqcli.core.events import Evaluated, Finished, Logged, Previewed, Started
 from seqcli.core.runs import planned
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 
 Run = Callable[..., Any]
 

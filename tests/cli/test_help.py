@@ -15,7 +15,7 @@ import pytest
 from seqcli.cli.app import COMMANDS
 from seqcli.cli.options import FIRST
 from seqcli.core.config import option_name
-from seqcli.core.tasks.registry import all_options
+from seqcli.core.tasks.union import all_options
 
 Run = Callable[..., Any]
 HEAVY = ("torch", "numpy", "tokenizers", "safetensors", "pydantic", "yaml", "rich.markdown", "typer.rich_utils")

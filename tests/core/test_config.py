@@ -9,7 +9,7 @@ import yaml
 
 from seqcli import Config
 from seqcli.core.config import PANELS, help_of, option_name, panel_of, read_yaml
-from seqcli.core.tasks.registry import all_options, build
+from seqcli.core.tasks.union import all_options, build
 from seqcli.errors import ConfigError
 
 
@@ -88,7 +88,7 @@ def test_the_words_of_errors_are_our_own(name: str, value: object, wanted: str) 
 
 def test_a_field_needs_no_pydantic() -> None:
     code = (
-        "import sys, seqcli.core.tasks.registry as r; r.all_options()['hidden'].default\n"
+        "import sys, seqcli.core.tasks.union as r; r.all_options()['hidden'].default\n"
         "print([m for m in ('pydantic', 'yaml') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

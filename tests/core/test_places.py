@@ -13,7 +13,7 @@ from seqcli import Config
 from seqcli.core import catalogue, places, runs
 from seqcli.core.events import Event, Finished, Notice, Stepped
 from seqcli.core.places import CONFIG, check_place, new_place
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.errors import CheckpointError, ConfigError, TrainingError
 
 

@@ -7,7 +7,7 @@ import pytest
 import seqcli as package
 from seqcli.cli.app import COMMANDS
 from seqcli.core import recipes
-from seqcli.core.tasks.registry import build, check
+from seqcli.core.tasks.union import build, check
 from seqcli.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,7 +16,7 @@ from seqcli import Config
 from seqcli.core import catalogue, runs
 from seqcli.core.data import cache
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.training import checkpoint
 from seqcli.core.training.checkpoint import checkpoints, read

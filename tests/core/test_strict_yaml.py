@@ -12,7 +12,7 @@ from seqcli import Config
 from seqcli.core import strict_yaml
 from seqcli.core.config import read_yaml
 from seqcli.core.strict_yaml import YamlError
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.errors import ConfigError
 
 GOOD = """# a recipe

@@ -20,7 +20,8 @@ from seqcli.core.config import (
     parts,
 )
 from seqcli.core.options import Machine
-from seqcli.core.tasks.registry import TASKS, all_options
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import all_options
 
 A_RUN = "A run's name, its directory, or a .safetensors file."
 Run = Annotated[

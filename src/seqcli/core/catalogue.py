@@ -10,7 +10,8 @@ from typing import Any
 from seqcli.core.config import SHORT, nearest, read_yaml
 from seqcli.core.options import TrainingOptions
 from seqcli.core.places import CONFIG
-from seqcli.core.tasks.registry import TASKS, build
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import build
 from seqcli.core.training.points import read_points
 from seqcli.errors import CheckpointError, SeqcliError
 

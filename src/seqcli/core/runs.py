@@ -23,6 +23,7 @@ from seqcli.core.files import Lock, write_whole
 from seqcli.core.options import TrainingOptions
 from seqcli.core.places import CONFIG, check_place, check_there, locked, new_place, not_made
 from seqcli.core.tasks import registry
+from seqcli.core.tasks.union import all_options
 from seqcli.errors import CheckpointError, ConfigError, TrainingError
 
 if TYPE_CHECKING:  # torch is imported when a model is
@@ -171,7 +172,7 @@ def to_resume(
         raise CheckpointError(f"{place} is a file; resume a run by its name or directory, which has its checkpoints.")
     options = read_run(place).options
     changes = dict(changes or {})
-    no_others([name for name in changes if name not in registry.all_options()], sorted(MAY_CHANGE))
+    no_others([name for name in changes if name not in all_options()], sorted(MAY_CHANGE))
     if BUDGETS & set(changes):  # a new budget takes the place of the old one
         changes = dict.fromkeys(BUDGETS) | changes
     if fixed := sorted(set(changes) - MAY_CHANGE):

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqcli.core.cells import CELLS, cell_class
 from seqcli.core.layers import Stack
-from seqcli.core.tasks.registry import all_options
+from seqcli.core.tasks.union import all_options
 from seqcli.errors import ConfigError
 
 B, T, E, H = 2, 6, 5, 7

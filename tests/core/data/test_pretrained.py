@@ -10,7 +10,7 @@ import torch
 from seqcli.core import catalogue, runs
 from seqcli.core.data.pretrained import start_from
 from seqcli.core.layers import Embedding
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training.checkpoint import read
 from seqcli.errors import ConfigError, DataError
 

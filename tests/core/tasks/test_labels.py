@@ -13,9 +13,9 @@ from seqcli.core import runs
 from seqcli.core.layers.dropout import word_dropout
 from seqcli.core.tasks.classify.job import ClassifyJob, read_data
 from seqcli.core.tasks.classify.trained import Classifier, best_temperature
-from seqcli.core.tasks.registry import build
 from seqcli.core.tasks.tag.sentences import SentenceSet
 from seqcli.core.tasks.tag.trained import Tagger, predict
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers import UNK
 from seqcli.errors import DataError
 

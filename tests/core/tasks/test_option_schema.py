@@ -12,7 +12,8 @@ import yaml
 from seqcli.core import recipes
 from seqcli.core.config import SCHEMA_FILE, fields_of
 from seqcli.core.tasks.option_schema import options_schema
-from seqcli.core.tasks.registry import TASKS, all_options, build, check
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import all_options, build, check
 from seqcli.errors import ConfigError
 
 Run = Callable[..., Any]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from seqcli.core.tasks.classify.job import ClassifyJob
-from seqcli.core.tasks.registry import build
 from seqcli.core.tasks.tag.job import TagJob
 from seqcli.core.tasks.translate.job import TranslateJob
+from seqcli.core.tasks.union import build
 
 TEXTS = {
     "tag": "".join(f"word{k}\tA\nother{k}\tB\n\n" for k in range(40)),

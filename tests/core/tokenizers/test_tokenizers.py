@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.core import tokenizers
-from seqcli.core.tasks.registry import all_options
+from seqcli.core.tasks.union import all_options
 from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import CheckpointError, ConfigError

@@ -8,7 +8,7 @@ from torch import nn
 
 from seqcli.core import runs
 from seqcli.core.events import Evaluated, Finished
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training import averaging, stored
 from seqcli.core.training.averaging import BestFew
 from seqcli.core.training.checkpoint import newest_checkpoint

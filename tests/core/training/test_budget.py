@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqcli.core.events import Planned
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training import schedule
 from seqcli.core.training.budget import Budget
 from seqcli.core.training.state import Position

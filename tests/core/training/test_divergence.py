@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import seqcli
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training.divergence import diverged, follow
 from seqcli.core.training.state import Position
 from seqcli.errors import TrainingError

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Stepped
 from seqcli.core.tasks.lm.job import LMJob
 from seqcli.core.tasks.lm.plan import LMPlan
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training import checkpoint
 from seqcli.core.training.loop import Loop
 from seqcli.errors import TrainingError

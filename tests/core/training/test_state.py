@@ -13,7 +13,8 @@ import torch
 from seqcli.core import runs
 from seqcli.core.events import Finished, Notice
 from seqcli.core.tasks.model_file import check_whole
-from seqcli.core.tasks.registry import TASKS, build
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import build
 from seqcli.core.training import stored
 from seqcli.core.training.checkpoint import newest_checkpoint, read, write
 from seqcli.errors import CheckpointError

@@ -15,7 +15,8 @@ from seqcli.cli.options import FIRST, Json, Quiet, RunsDir, training_flags, with
 from seqcli.core.config import SCHEMA_FILE
 from seqcli.core.recipes import read_options
 from seqcli.core.tasks.option_schema import options_schema
-from seqcli.core.tasks.registry import all_options, build, check, task_for
+from seqcli.core.tasks.registry import task_for
+from seqcli.core.tasks.union import all_options, build, check
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:  # what trains and draws is imported when it does: a shell's completion has no time for it

@@ -172,7 +172,7 @@ def train_first(file: str | None, runs_dir: str, settings: dict[str, Any], *, su
         ):
             raise CheckpointError(f"Nothing to translate with. Train when you like: {command}")
     from seqcli.cli.commands.train import run_training
-    from seqcli.core.tasks.registry import build
+    from seqcli.core.tasks.union import build
 
     say = (lambda text: None) if quiet else console.notice
     events = runs.train(build({"files": (file,), **settings}), runs_dir=runs_dir, say=say)

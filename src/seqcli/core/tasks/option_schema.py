@@ -3,7 +3,8 @@
 from typing import Any
 
 from seqcli.core.config import json_schema
-from seqcli.core.tasks.registry import TASKS, all_options
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import all_options
 
 Schema = dict[str, Any]
 

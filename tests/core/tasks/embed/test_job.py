@@ -13,7 +13,7 @@ from seqcli.core.events import Evaluated, Finished, Logged, Saved
 from seqcli.core.places import new_place
 from seqcli.core.tasks.embed import skipgrams
 from seqcli.core.tasks.embed.job import EmbedJob
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training.checkpoint import read
 from seqcli.errors import ConfigError, DataError
 

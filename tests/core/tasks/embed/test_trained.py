@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqcli.core.metrics.ranks import spearman
 from seqcli.core.tasks.embed.trained import WordVectors, read_similarities
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import ConfigError, DataError, VocabularyError
 

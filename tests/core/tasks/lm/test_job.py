@@ -15,7 +15,7 @@ from seqcli.core.tasks.lm.batches import LineBatches
 from seqcli.core.tasks.lm.job import read_data
 from seqcli.core.tasks.lm.network import build_lm
 from seqcli.core.tasks.lm.trained import evaluate
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers import EOS
 from seqcli.core.training.checkpoint import read
 

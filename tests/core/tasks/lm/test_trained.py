@@ -13,7 +13,7 @@ import seqcli as package
 from seqcli.core import runs
 from seqcli.core.tasks.lm import trained as numpy_lm
 from seqcli.core.tasks.lm.trained import LanguageModel
-from seqcli.core.tasks.registry import build
+from seqcli.core.tasks.union import build
 from seqcli.errors import CheckpointError, ConfigError
 
 Run = Callable[..., Any]

@@ -13,10 +13,10 @@ import torch
 
 import seqcli as package
 from seqcli.core import runs
-from seqcli.core.tasks.registry import build
 from seqcli.core.tasks.translate.job import TranslateJob, fitting_tokens, longest_side
 from seqcli.core.tasks.translate.pairs import PairSet
 from seqcli.core.tasks.translate.trained import Candidate, Translation, Translator
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers.char import CharTokenizer
 from seqcli.errors import CheckpointError
 
