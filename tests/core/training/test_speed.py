@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from seqcli.core.tasks.lm.network import training_speed
 from seqcli.core.tasks.lm.plan import LMPlan
-from seqcli.core.tasks.lm.plan import speed as lm_speed
 from seqcli.core.training import device, speed
 from seqcli.core.training.speed import Seen, steps_per_second
 
@@ -94,5 +94,5 @@ def test_dropout_is_measured_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(speed, "SECONDS", 0.01)
     config = LMPlan(**PLAN | {"layers": 2, "dropout": 0.3, "optimizer": "muon"})
     before = torch.get_rng_state()
-    assert lm_speed(config, 11) > 0
+    assert training_speed(config, 11) > 0
     assert torch.equal(torch.get_rng_state(), before)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Fraction, Limits, Positive, decided, option_name, options
-from seqcli.core.events import Say
 from seqcli.core.options import Budget, RecurrentOptions, Tokens, TrainingOptions
-from seqcli.core.training.speed import Seen
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,12 +73,6 @@ def dropout(passes: float, table: tuple[tuple[float, float], ...], most: float) 
     is none.
     """
     return next((rate for below, rate in table if passes < below), most)
-
-
-def tell_speed(seen: Seen, hidden: int, say: Say) -> None:
-    """Tell the user the measured speed by which the size of the network was chosen, if it was measured."""
-    if seen.measured and seen.measured[hidden]:
-        say(f"Here a network of {hidden} units learns about {seen.measured[hidden]:,.0f} tokens a second.")
 
 
 def tokenizer_options(options: Tokens, kind: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from seqcli.core.events import Say
+
 if TYPE_CHECKING:  # torch is imported when something is measured
     from torch import Tensor, nn
 
@@ -54,6 +56,12 @@ class Seen:
             if self.by(known) * (known / hidden) ** 1.5 < 0.7 * least:
                 return False
         return self.by(hidden) >= least
+
+
+def tell_speed(seen: Seen, hidden: int, say: Say) -> None:
+    """Tell the user the measured speed by which the size of the network was chosen, if it was measured."""
+    if seen.measured and seen.measured[hidden]:
+        say(f"Here a network of {hidden} units learns about {seen.measured[hidden]:,.0f} tokens a second.")
 
 
 def steps_per_second(build: Callable[[], Network], loss: "Callable[[Network], Tensor]", plan: "RecurrentPlan") -> float:

@@ -15,7 +15,7 @@ from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.data.pretrained import start_from_vectors, with_width
 from seqcli.core.events import Say, silent
 from seqcli.core.tasks.lm.batches import Batches, LineBatches, StreamBatches
-from seqcli.core.tasks.lm.network import RecurrentLM, build_lm
+from seqcli.core.tasks.lm.network import RecurrentLM, build_lm, training_speed
 from seqcli.core.tasks.lm.options import LMOptions
 from seqcli.core.tasks.lm.plan import LMPlan, check, make_plan
 from seqcli.core.tasks.lm.trained import LanguageModel, evaluate
@@ -38,7 +38,15 @@ class LMJob:
         self.device = pick_device(options.device)
         training, self._valid = read_data(options, say, tokenizer)
         self.tokenizer, self.vocab_size = training.tokenizer, training.tokenizer.vocab_size
-        plan = make_plan(options, training.tokens, self.vocab_size, self.device, say=say, bounded=metadata is None)
+        plan = make_plan(
+            options,
+            training.tokens,
+            self.vocab_size,
+            self.device,
+            lambda plan: training_speed(plan, self.vocab_size),
+            say=say,
+            bounded=metadata is None,
+        )
         self.batches = batches(training, plan)
         self.plan = plan.with_(batch_size=self.batches.batch_size, window=self.batches.window)
         self.steps_per_epoch = self.batches.steps_per_epoch

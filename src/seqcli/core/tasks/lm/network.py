@@ -12,6 +12,7 @@ from seqcli.core.layers import Dropout, Embedding, Network, OneHot, Projection, 
 from seqcli.core.layers.cross_entropy import linear_cross_entropy
 from seqcli.core.layers.start import build
 from seqcli.core.tasks.lm.plan import LMPlan
+from seqcli.core.training.speed import steps_per_second
 
 LARGE = 1000  # for a larger vocabulary, computing projection and loss in one operation is worth it
 
@@ -142,3 +143,11 @@ def build_lm(plan: LMPlan, vocab_size: int, seed: int | None) -> RecurrentLM:
         loss=plan.loss,
     )
     return build(make, plan, seed)
+
+
+def training_speed(plan: LMPlan, vocab_size: int) -> float:
+    """Measure how many tokens a second a language model of these sizes learns on this machine."""
+    B, T = plan.batch_size, min(plan.window, 64)
+    ids = torch.arange(B * T, device=plan.device).remainder(vocab_size).view(B, T)
+    steps = steps_per_second(lambda: build_lm(plan, vocab_size, None), lambda model: model.loss(ids, ids)[0], plan)
+    return B * T * steps

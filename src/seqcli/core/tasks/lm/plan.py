@@ -1,12 +1,13 @@
 """The plan of a language model: its options, with sizes and rates chosen by data, budget and machine."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from seqcli.core.config import Positive, decided, options
 from seqcli.core.events import Say
 from seqcli.core.tasks.lm.options import LMOptions
-from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization, tell_speed
-from seqcli.core.training.speed import Seen, steps_per_second
+from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization
+from seqcli.core.training.speed import Seen, tell_speed
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,9 +38,18 @@ def check(options: LMOptions) -> None:
 
 
 def make_plan(
-    options: LMOptions, tokens: int, vocab_size: int, device: "torch.device", *, say: Say, bounded: bool = True
+    options: LMOptions,
+    tokens: int,
+    vocab_size: int,
+    device: "torch.device",
+    speed: Callable[[LMPlan], float],
+    *,
+    say: Say,
+    bounded: bool = True,
 ) -> LMPlan:
     """Make the plan for a text of `tokens` tokens.
+
+    `speed` measures how many tokens a second a network of such a plan learns on this machine.
 
     By default the number of epochs has a bound that depends on the text. `bounded` is False for a run that is resumed,
     whose budget must stay as it is.
@@ -69,7 +79,7 @@ def make_plan(
             width = hidden if c.tie else 128 if vocab_size < 1000 else min(256, hidden)
         return LMPlan(**{**fixed, "hidden": hidden, "embedding_dim": width, "dropout": rate})
 
-    seen = Seen(fixed, tokens, batch_size * window, lambda hidden: speed(sized(hidden, c.dropout or 0.0), vocab_size))
+    seen = Seen(fixed, tokens, batch_size * window, lambda hidden: speed(sized(hidden, c.dropout or 0.0)))
     hidden = c.hidden or size(tokens, seen)
     rate = c.dropout
     if rate is None:
@@ -93,15 +103,3 @@ def size(tokens: int, seen: Seen) -> int:
             break
         chosen = hidden
     return chosen
-
-
-def speed(plan: LMPlan, vocab_size: int) -> float:
-    """Measure how many tokens a second a language model of these sizes learns on this machine."""
-    import torch
-
-    from seqcli.core.tasks.lm.network import build_lm
-
-    B, T = plan.batch_size, min(plan.window, 64)
-    ids = torch.arange(B * T, device=plan.device).remainder(vocab_size).view(B, T)
-    steps = steps_per_second(lambda: build_lm(plan, vocab_size, None), lambda model: model.loss(ids, ids)[0], plan)
-    return B * T * steps

@@ -15,7 +15,7 @@ from seqcli.core.data.pretrained import start_from_vectors, with_width
 from seqcli.core.data.readers import blocks, find_files, tell_skipped
 from seqcli.core.events import Say, silent
 from seqcli.core.metrics import translation as metrics
-from seqcli.core.tasks.translate.network import Seq2Seq, build_seq2seq
+from seqcli.core.tasks.translate.network import Seq2Seq, build_seq2seq, training_speed
 from seqcli.core.tasks.translate.options import TranslateOptions
 from seqcli.core.tasks.translate.pairs import Pair, PairBatches, PairReader, PairSet, held_out, longest_targets
 from seqcli.core.tasks.translate.plan import Sizes, make_plan
@@ -52,14 +52,16 @@ class TranslateJob:
         self.train_tokens = len(training.target.ids)
         self.vocab_size = self.tokenizer.vocab_size
         self.guessing = math.log(self.vocab_size)
+        sizes = Sizes(
+            len(training),
+            (len(training.source.ids), self.train_tokens),
+            (self.source_tokenizer.vocab_size, self.vocab_size),
+        )
         self.plan = plan = make_plan(
             options.with_(max_length=longest),
-            Sizes(
-                len(training),
-                (len(training.source.ids), self.train_tokens),
-                (self.source_tokenizer.vocab_size, self.vocab_size),
-            ),
+            sizes,
             self.device,
+            lambda plan, rows: training_speed(plan, rows, sizes),
             say=say,
             bounded=metadata is None,
         )

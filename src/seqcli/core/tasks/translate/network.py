@@ -28,7 +28,8 @@ from seqcli.core.layers import Dropout, Embedding, Network, Projection, Stack
 from seqcli.core.layers.attention import Memory, attention_class
 from seqcli.core.layers.cross_entropy import linear_cross_entropy
 from seqcli.core.layers.start import build
-from seqcli.core.tasks.translate.plan import TranslatePlan
+from seqcli.core.tasks.translate.plan import Sizes, TranslatePlan
+from seqcli.core.training.speed import steps_per_second
 
 # The standard deviation of the initial embeddings: small enough for a tied output projection, and large enough for
 # tokens to be told apart.
@@ -251,3 +252,20 @@ def build_seq2seq(plan: TranslatePlan, source_vocab: int, target_vocab: int, see
         dropout=c.dropout,
     )
     return build(make, c, seed)
+
+
+def training_speed(plan: TranslatePlan, rows: int, sizes: Sizes) -> float:
+    """Measure how many target tokens a second a translation model learns on this machine.
+
+    The model has the sizes in the plan; a batch has `rows` pairs of mean length.
+    """
+    S, T = (max(1, round(length)) for length in sizes.lengths)
+    source = torch.arange(rows * S, device=plan.device).remainder(sizes.vocabulary[0]).view(rows, S)
+    target = torch.arange(rows * T, device=plan.device).remainder(sizes.vocabulary[1]).view(rows, T)
+    real = torch.ones_like(source, dtype=torch.bool), torch.ones_like(target, dtype=torch.bool)
+    steps = steps_per_second(
+        lambda: build_seq2seq(plan, *sizes.vocabulary, None),
+        lambda model: model.loss(source, real[0], target, target, real[1], label_smoothing=0.1),
+        plan,
+    )
+    return rows * T * steps

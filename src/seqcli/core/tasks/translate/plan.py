@@ -1,12 +1,13 @@
 """The plan of a translation model: its options, with sizes and rates chosen by pairs, budget and machine."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from seqcli.core.config import Positive, decided, options
 from seqcli.core.events import Say
 from seqcli.core.tasks.translate.options import TranslateOptions
-from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization, tell_speed
-from seqcli.core.training.speed import Seen, steps_per_second
+from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization
+from seqcli.core.training.speed import Seen, tell_speed
 
 if TYPE_CHECKING:
     import torch
@@ -38,9 +39,18 @@ class Sizes(NamedTuple):
 
 
 def make_plan(
-    options: TranslateOptions, sizes: Sizes, device: "torch.device", *, say: Say, bounded: bool = True
+    options: TranslateOptions,
+    sizes: Sizes,
+    device: "torch.device",
+    speed: Callable[[TranslatePlan, int], float],
+    *,
+    say: Say,
+    bounded: bool = True,
 ) -> TranslatePlan:
     """Make the plan for training data of these sizes.
+
+    `speed` measures how many target tokens a second a network of such a plan learns on this machine, from batches of so
+    many pairs.
 
     By default the number of epochs has a bound. `bounded` is False for a run that is resumed, whose budget must stay as
     it is.
@@ -63,7 +73,7 @@ def make_plan(
     rows = c.batch_size or max(1, round((batch_tokens or BATCH_TOKENS) / sizes.lengths[1]))
 
     def measured(hidden: int) -> float:
-        return speed(TranslatePlan(**{**fixed, "hidden": hidden, "dropout": 0.0}), rows, sizes)
+        return speed(TranslatePlan(**{**fixed, "hidden": hidden, "dropout": 0.0}), rows)
 
     seen = Seen(fixed, targets, rows * sizes.lengths[1], measured)
     rate = c.dropout
@@ -71,24 +81,3 @@ def make_plan(
         rate = dropout(seen.by(hidden) / targets, ((1.3, 0.1), (5.5, 0.2)), 0.3)
     tell_speed(seen, hidden, say)
     return TranslatePlan(**{**fixed, "dropout": rate})
-
-
-def speed(plan: TranslatePlan, rows: int, sizes: Sizes) -> float:
-    """Measure how many target tokens a second a translation model learns on this machine.
-
-    The model has the sizes in the plan; a batch has `rows` pairs of mean length.
-    """
-    import torch
-
-    from seqcli.core.tasks.translate.network import build_seq2seq
-
-    S, T = (max(1, round(length)) for length in sizes.lengths)
-    source = torch.arange(rows * S, device=plan.device).remainder(sizes.vocabulary[0]).view(rows, S)
-    target = torch.arange(rows * T, device=plan.device).remainder(sizes.vocabulary[1]).view(rows, T)
-    real = torch.ones_like(source, dtype=torch.bool), torch.ones_like(target, dtype=torch.bool)
-    steps = steps_per_second(
-        lambda: build_seq2seq(plan, *sizes.vocabulary, None),
-        lambda model: model.loss(source, real[0], target, target, real[1], label_smoothing=0.1),
-        plan,
-    )
-    return rows * T * steps
