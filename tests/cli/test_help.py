@@ -155,3 +155,10 @@ def test_other_shells_are_answered_as_fast() -> None:
 def test_completion_script() -> None:
     out, _ = imported("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "complete -o default -F _seqcli_completion seqcli" in out
+
+
+def test_with_a_file_the_page_has_the_defaults_of_its_task(seqcli: Run) -> None:
+    """And for no task but that one."""
+    page = " ".join(seqcli("train", "--help-all", "sentences.conllu").out.split())
+    assert "--hidden N Hidden units in a layer. (default: 256)" in page
+    assert "lm:" not in page and "translate:" not in page

@@ -65,6 +65,11 @@ class Flag:
     default: str | None
     choices: tuple[str, ...] = ()
 
+    @property
+    def help_with_choices(self) -> str:
+        """Its help, and what it may be."""
+        return self.help + (f" One of {', '.join(self.choices)}." if len(self.choices) > 1 else "")
+
     def parameter(self) -> inspect.Parameter:
         """What typer makes the flag of. A value reaches the command as it was typed: the options check it."""
         typed = typer.Option(
@@ -73,7 +78,7 @@ class Flag:
                 if self.kind is bool
                 else [option_name(self.name), *ALIASES.get(self.name, ())]
             ),
-            help=self.help + (f" One of {', '.join(self.choices)}." if len(self.choices) > 1 else ""),
+            help=self.help_with_choices,
             rich_help_panel=self.panel,
             show_default=self.default or False,
             metavar=METAVARS.get(self.name) or ("NAME" if self.choices else KINDS.get(self.kind, "FILE")),
@@ -90,6 +95,12 @@ def training_flags() -> Iterator[Flag]:
             choices = tuple(TASKS) if name == "task" else known.choices
             only = f" Only for {and_(known.tasks)}." if len(known.tasks) <= 2 else ""
             yield Flag(name, parts(known.first.type)[0], known.panel, known.help + only, known.default, choices)
+
+
+def of_task(task: str) -> dict[str, tuple[str, str | None]]:
+    """What the options of one task are, by name: their help, and their default in words."""
+    flags = {flag.name: flag for flag in flags_of(TASKS[task].options)}
+    return {name: (flag.help_with_choices, flag.default) for name, flag in flags.items() if name != "task"}
 
 
 def flags_of(options: type[Options]) -> Iterator[Flag]:

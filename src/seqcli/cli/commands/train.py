@@ -11,7 +11,7 @@ import typer
 
 from seqcli.cli import console, help
 from seqcli.cli.command import config_names, run_names
-from seqcli.cli.options import FIRST, Json, Quiet, RunsDir, training_flags, with_flags
+from seqcli.cli.options import FIRST, Json, Quiet, RunsDir, of_task, training_flags, with_flags
 from seqcli.core.config import SCHEMA_FILE
 from seqcli.core.recipes import read_options
 from seqcli.core.tasks.option_schema import options_schema
@@ -97,7 +97,10 @@ def train(
         return
     given = merged(config or [], options, files)
     if help_all:
-        typer.echo(help.page(ctx, [param for param in ctx.params if suits(param, given)]))
+        known = any(given.get(key) for key in (*NAMING, "task"))  # while there is no task, all options are shown
+        told = of_task(task_for(given).name) if known else None
+        only = [name for name in ctx.params if told is None or name not in all_options() or name in (*told, "task")]
+        typer.echo(help.page(ctx, only, told))
         return
     named = any(given.get(name) for name in NAMING)
     say = None if json else (lambda text: None) if quiet else console.notice
@@ -121,12 +124,6 @@ def train(
 def said(config_files: list[str]) -> str:
     """These configuration files as they were given."""
     return "".join(f"--config {shlex.quote(source)} " for source in config_files)
-
-
-def suits(name: str, given: dict[str, Any]) -> bool:
-    """Whether an option is for the task that is known from FILE or --task; while there is none, all are."""
-    known = any(given.get(key) for key in (*NAMING, "task"))
-    return not known or name not in all_options() or task_for(given).name in all_options()[name].tasks
 
 
 def run_training(events: "Iterator[Event]", *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
