@@ -14,7 +14,7 @@ from seqcli.core.data import TokenFile, find_texts, open_tokens
 from seqcli.core.events import Say, silent
 from seqcli.core.tasks.embed.network import WordTables, build_tables
 from seqcli.core.tasks.embed.options import EmbedOptions
-from seqcli.core.tasks.embed.plan import make_plan
+from seqcli.core.tasks.embed.plan import Counts, make_plan
 from seqcli.core.tasks.embed.skipgrams import Block, WindowBatches, Words
 from seqcli.core.tasks.embed.trained import WordVectors
 from seqcli.core.tokenizers import SPECIALS
@@ -41,7 +41,8 @@ class EmbedJob:
         self.tokenizer = words_of(data)
         self.vocab_size = self.tokenizer.vocab_size
         words = Words(data.ids, self.vocab_size, options.subsample)
-        self.plan = plan = make_plan(options, words, len(data.ids), self.device)
+        counts = Counts(len(words.counts), float(words.kept.max()), float(words.noise.max()))
+        self.plan = plan = make_plan(options, counts, len(data.ids), self.device)
         shared = SHARED[plan.objective] * -(-plan.negatives // 8)  # negatives per chunk; 0 for the full softmax
 
         def batches(text: TokenFile) -> WindowBatches:

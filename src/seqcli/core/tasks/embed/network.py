@@ -9,7 +9,10 @@ the centre word o
     sampling    loss = -log s(u_target . h) - k E_(n ~ P)[log s(-u_n . h)],   P(n) ~ count(n)^0.75   (2013b, equation 4)
 
 where s is the logistic function, k the number of negatives, and P their distribution. The gradient with respect to a
-score u . h is g = s(score) - label; all other gradients are products with g.
+score u . h is g = s(score) - label; all other gradients are products with g. With sampling, the gradient of CBOW's h is
+given in full to every vector of the window, as in word2vec. The chain rule would divide it by their number; then a word
+in a narrow window, or at the end of a line, would count several times as much as one in a wide window, and neighbours
+agree less with what the counts of the words say.
 
 Chunks. To compute with large matrix products, c successive words of the text form a chunk. Its pairs are a band in the
 matrix of its c centre words and the c + 2w words around them, from w words before the chunk to w words after it. Its K
@@ -24,7 +27,8 @@ step of a row is bounded by its pull,
 
     pull of u = rate * sum over its scores of |g| max(1, |h|^2 / 2)
 
-and likewise the pull of v, with u in place of h. (For CBOW, the share that a vector has in h counts in both factors.)
+and likewise the pull of v, with u in place of h. (For CBOW, a vector has only a share in h. With the full softmax the
+share counts in both factors; with sampling in neither, because the vectors of a window move their h together.)
 Where the pull is above 1, the step of the row is divided by it; with the full softmax, where it is above 2. This is
 enough for any text and any rate, for two reasons. First, when rate * sum |g| is at most 1, no row of one table can move
 by more than the length of the longest row of the other, so tables that start small do not run away. Second, the
@@ -94,13 +98,17 @@ class WordTables(nn.Module):
     def loss(self, centres: Tensor, around: Tensor, pairs: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the loss of a block, summed over its targets, in nats, and the number of targets; both are scalars.
 
-        A target is a pair for skip-gram and a word for CBOW.
+        A target is a pair for skip-gram and a word for CBOW. For CBOW with sampling, autograd finds the gradient
+        that is described at the head of this file, not that of the chain rule.
         """
         C, c, width = pairs.shape  # width = c + 2w
         band = around.unfold(0, width, c)  # (C, c + 2w)
         n = pairs.sum(2)  # the number of words in each window, (C, c)
         if self.cbow:
-            h = pairs / n.clamp(min=1)[:, :, None] @ self.vectors[band]  # (C, c, D)
+            total = pairs @ self.vectors[band]  # (C, c, D)
+            h = total / n.clamp(min=1)[:, :, None]  # (C, c, D)
+            if negatives.numel():
+                h = total - (total - h).detach()  # still the mean, but its gradient goes to every vector in full
             n = (n > 0).to(pairs.dtype)  # (C, c)
             wanted, labels = centres.view(C, c, 1), n[:, :, None]  # (C, c, 1) each
         else:
@@ -132,11 +140,12 @@ class WordTables(nn.Module):
         if not negatives.numel():
             d_h, pull, outputs = self._by_softmax(h, centres, band, pairs, n, mean.amax(2, True) if self.cbow else None)
         elif self.cbow:
-            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n, mean.amax(2, True))
+            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n)
         else:
             d_h, pull, outputs = self._of_many_targets(h, band, negatives, pairs, n)
         if self.cbow:
-            d_v, pull = torch.bmm(mean.mT, d_h), (mean * pull).sum(1)  # (C, c + 2w, D), (C, c + 2w)
+            share = pairs if negatives.numel() else mean  # of each vector in the gradient of h, (C, c, c + 2w)
+            d_v, pull = torch.bmm(share.mT, d_h), (share * pull).sum(1)  # (C, c + 2w, D), (C, c + 2w)
             return Piece(band.flatten(), d_v.flatten(0, 1), pull.flatten()), outputs
         return Piece(centres, d_h.flatten(0, 1), pull.flatten()), outputs
 
@@ -155,12 +164,8 @@ class WordTables(nn.Module):
         pull = (g * reach(h)).sum(1).abs_()  # (C, X); all numbers in a column have the same sign
         return d_h, g.mul_(of_y.mT).sum(2, True), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
 
-    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor, share: Tensor) -> Pulled:
-        """CBOW with sampling. Each h has one target, its own centre, and the K negatives of its chunk.
-
-        share (C, c, 1) is the largest share that a vector has in h. The gradient of the vector is that of h times its
-        share, and the curvature has that factor once more.
-        """
+    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor) -> Pulled:
+        """CBOW with sampling. Each h has one target, its own centre, and the K negatives of its chunk."""
         c, K, ids = h.shape[1], negatives.shape[1], torch.cat([centres.view(h.shape[:2]), negatives], 1)  # (C, c + K)
         # the outputs of the centres (C, c, D), and those of the negatives (C, K, D)
         y, z = self.outputs.index_select(0, ids.flatten()).view(*ids.shape, -1).split((c, K), 1)
@@ -171,7 +176,7 @@ class WordTables(nn.Module):
         pull = torch.cat([(g * of_h).neg_().squeeze(2), (g_z * of_h).sum(1)], 1)  # (C, c + K)
         # sum |g| and sum |g| |u|^2 / 2 for each h, (C, c, 1); g is never positive, g_z never negative
         size, bend = g_z.sum(2, True).sub_(g), (g_z * half_squares(z).mT).sum(2, True).sub_(g * half_squares(y))
-        return d_h, size.maximum(bend.mul_(share)), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
+        return d_h, size.maximum(bend), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
 
     def _by_softmax(
         self, h: Tensor, centres: Tensor, band: Tensor, pairs: Tensor, n: Tensor, share: Tensor | None

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.core.data.stored import IdArray
-from seqcli.core.tasks.embed.plan import CHUNK
+from seqcli.core.tasks.embed.plan import CHUNK, STRETCH
 from seqcli.core.tokenizers import EOS, SPECIALS
-
-STRETCH = 1 << 15  # how many tokens of the text a step reads
 
 
 class Block(NamedTuple):
