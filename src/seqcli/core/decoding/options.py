@@ -23,7 +23,7 @@ class SamplingOptions(Options):
         "Decoding", "Above 1, tokens seen before become less likely.", 1.0
     )
     stop: str | None = option("Decoding", "End before this text.")
-    num_samples: Positive = option("Decoding", "Samples, made side by side.", 1)
+    num_samples: Annotated[int, Limits(ge=1, le=10_000)] = option("Decoding", "Samples, made side by side.", 1)
     seed: Seed | None = option("Decoding", "Seed of the random choices.", auto="another each time")
 
 
