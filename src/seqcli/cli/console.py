@@ -129,7 +129,7 @@ def errors_mapped() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        fail(f"{error.filename or 'A file'}: {error.strerror}.")
+        fail(f"{error.filename or 'Standard output'}: {error.strerror}.")
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error).lower():

@@ -29,7 +29,7 @@ Run = Annotated[
     typer.Option("--run", metavar="RUN", help=A_RUN, show_default="the newest run", autocompletion=run_names),
 ]
 RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", envvar="SEQCLI_RUNS", help="Where the runs are.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, an object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.")]
 Device = Annotated[
     str,

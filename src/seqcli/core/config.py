@@ -306,6 +306,12 @@ def wrong_values(cls: type[Options], values: Mapping[str, Any]) -> list[str]:
     """Return the names of the values that are not allowed."""
     from pydantic import ValidationError
 
+    known = fields_of(cls)
+    switched = [  # a number is neither true nor false, though Python takes True for 1
+        name for name, value in values.items() if isinstance(value, bool) and parts(known[name].type)[0] in (int, float)
+    ]
+    if switched:
+        return switched
     try:
         _checker(cls)(**values)
     except ValidationError as error:
@@ -331,8 +337,9 @@ def json_schema(cls: type[Options]) -> dict[str, Any]:
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return " Did you mean X?" with the choice that is most similar in spelling, or "" if none is similar."""
-    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""
+    known = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {known[close[0]]}?" if close else ""
 
 
 def unknown_option(name: str, known: Iterable[str]) -> str:

@@ -54,8 +54,11 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # the temporary name says nothing to the user
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     sync_directory(target.parent)
 

@@ -108,7 +108,7 @@ def open_model(
     if task is not None and found.name != task:
         raise CheckpointError(
             f"{path} holds a {found.noun}, not a {registry.task(task).noun}: use seqcli {found.use} for it, "
-            "or choose another with --run."
+            "or choose another run."
         )
     stored = read(path, "pt" if found.needs_torch else "np")
     with naming(path):

@@ -13,7 +13,7 @@ from seqcli.cli import console
 from seqcli.cli.command import run_names
 from seqcli.cli.options import A_RUN, Json, RunsDir
 from seqcli.core.catalogue import BEST, Run, find, list_runs, read_run
-from seqcli.core.config import fields_of, panel_of
+from seqcli.core.config import PANELS, fields_of, panel_of
 from seqcli.core.tasks.registry import TASKS
 
 
@@ -104,8 +104,9 @@ def info(
         console.write(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{_shown(value)}")
     task = str(about.get("task"))
     panel = None
-    for name, field in fields_of(TASKS[task].options).items():
-        value = config.get(name)
+    known = fields_of(TASKS[task].options)
+    for name in sorted(known, key=lambda name: PANELS.index(panel_of(known[name]))):
+        value, field = config.get(name), known[name]
         if value in (None, [], ()):
             continue
         if panel != panel_of(field):

@@ -49,10 +49,12 @@ def sample(
             sys.stdout.flush()
         console.write()
         return
-    for k, found in enumerate(model.samples(prime, **options)):
+    samples = model.samples(prime, **options)
+    apart = any("\n" in found.text for found in samples)  # samples of several lines
+    for k, found in enumerate(samples):
         if json:
             console.print_json(asdict(found))
         else:
-            if k and "\n" in found.text:
+            if k and apart:
                 console.write("-" * 20)
             console.write(prime + found.text)

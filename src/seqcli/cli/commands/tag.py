@@ -50,10 +50,11 @@ def tag(
     if format not in (None, *FORMATS):
         raise ConfigError(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}.")
     model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="tag")
+    person = format is None and console.stdout_is_terminal()  # who asks for a format gets it
     if format is None:
         trained_on = model.plan.files[0] if model.plan.files else ""
         format = "conllu" if trained_on.endswith(".conllu") else "tsv"
-    out = TagPrinter(format, model.plan.column, json=json, person=console.stdout_is_terminal())
+    out = TagPrinter(format, model.plan.column, json=json, person=person)
 
     def show(lines: Sequence[str]) -> None:
         made = model.tag_words([line.split() for line in lines]) if pretokenized else model.tag(lines)

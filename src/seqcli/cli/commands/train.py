@@ -133,14 +133,19 @@ def run_training(events: "Iterator[Event]", *, runs_dir: str, quiet: bool = Fals
 
     with drawer(quiet=quiet, json=json, runs_dir=runs_dir) as draw, Interruptible() as interrupted:
         step = 0
-        for event in events:
-            draw(event)
-            step = event.step if isinstance(event, Stepped | Started) else step
-            if interrupted.now and isinstance(event, Stepped):
-                break
-            interrupted.started = interrupted.started or isinstance(event, Started)
-        else:
-            return
+        try:
+            for event in events:
+                draw(event)
+                step = event.step if isinstance(event, Stepped | Started) else step
+                if interrupted.now and isinstance(event, Stepped):
+                    break
+                interrupted.started = interrupted.started or isinstance(event, Started)
+            else:
+                return
+        except KeyboardInterrupt:
+            if not interrupted.started:
+                console.notice("Stopped before the first step: there is nothing to save yet.")
+            raise
     close = getattr(events, "close", None)
     if close is not None:
         close()  # it saves its checkpoint

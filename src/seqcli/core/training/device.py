@@ -18,7 +18,9 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         # mps is never chosen: one small recurrent step costs less on a processor than the way to mps and back
         return torch.device("cuda" if there["cuda"] else "cpu")
-    if not there.get(name):
+    if name not in there:
+        raise ConfigError(f"--device is {name!r}, but must be one of auto, {', '.join(there)}.")
+    if not there[name]:
         have = ", ".join(device for device, is_there in there.items() if is_there)
         raise ConfigError(f"--device {name}: this machine or this build of torch has none; it has {have}.")
     return torch.device(name)

@@ -78,6 +78,11 @@ class Loop:
         yield from (Notice(text) for text in self._notices)
         self.model.train()
         self._start(self._clock())
+        if self.reason == "budget":
+            yield Notice(
+                f"All {at.total_steps} steps of this run are done already, and nothing is left to train. To go on, give "
+                "more of them: --steps, --epochs or --minutes."
+            )
         try:
             while self.reason is None:
                 yield from self._advance()  # a whole step, so wherever the iterator is closed, the state is consistent

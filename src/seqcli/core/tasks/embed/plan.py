@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 # default learning rates, by objective and by whether the full softmax is used
-RATES = {("skipgram", False): 0.035, ("cbow", False): 0.05, ("skipgram", True): 0.05, ("cbow", True): 0.5}
+RATES = {("skipgram", False): 0.035, ("cbow", False): 0.04, ("skipgram", True): 0.05, ("cbow", True): 0.5}
 SELDOM = 5  # epochs up to which the learning rate is the full one
 STRETCH = 1 << 15  # how many tokens of the text a step reads
 CHUNK = 32  # c: how many words of the text share their negatives

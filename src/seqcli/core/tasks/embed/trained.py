@@ -97,20 +97,20 @@ class WordVectors(Trained):
         """Return the cosine of the vectors of two words, -1 to 1. Raises VocabularyError."""
         return float(self._unit[self.row(a)] @ self._unit[self.row(b)])
 
-    def neighbors(self, word: str, n: int = 10) -> Found:
-        """Return the n words with the largest cosine to a word, with these cosines. Raises VocabularyError."""
+    def neighbors(self, word: str, count: int = 10) -> Found:
+        """Return the `count` words with the largest cosine to a word, with these cosines. Raises VocabularyError."""
         row = self.row(word)
-        return self._nearest(self._unit[row], n, [row])
+        return self._nearest(self._unit[row], count, [row])
 
-    def analogy(self, a: str, b: str, c: str, n: int = 10) -> Found:
-        """Return the n words that are to c as b is to a, with their cosines.
+    def analogy(self, a: str, b: str, c: str, count: int = 5) -> Found:
+        """Return the `count` words that are to c as b is to a, with their cosines.
 
         They are the words nearest to b - a + c, where these are unit vectors (3CosAdd, Mikolov 2013c), without the
         three words themselves. Raises VocabularyError.
         """
         rows = [self.row(word) for word in (a, b, c)]
         u_a, u_b, u_c = self._unit[rows]
-        return self._nearest(F.normalize(u_b - u_a + u_c, dim=0), n, rows)
+        return self._nearest(F.normalize(u_b - u_a + u_c, dim=0), count, rows)
 
     def _nearest(self, direction: Tensor, n: int, without: list[int]) -> Found:
         """Return the n words whose vectors are nearest to a unit vector (D,), without some rows."""

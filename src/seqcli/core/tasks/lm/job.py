@@ -22,7 +22,7 @@ from seqcli.core.tasks.lm.trained import LanguageModel, evaluate
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.core.training.plan import tokenizer_options
-from seqcli.errors import DataError
+from seqcli.errors import CheckpointError, DataError
 
 HELD_OUT = 0x68656C64  # together with the seed, it seeds the choice of the lines to validate on
 
@@ -77,7 +77,10 @@ class LMJob:
     def preview(self, step: int) -> str | None:
         model = LanguageModel.of(self.model, self.tokenizer, self.plan)
         length = 120 if self.plan.tokens in ("char", "byte") else 30
-        return model.sample(length=length, seed=(self.plan.seed + step) % 2**63, temperature=0.8)
+        try:
+            return model.sample(length=length, seed=(self.plan.seed + step) % 2**63, temperature=0.8)
+        except CheckpointError:  # its numbers are no longer finite, which the loop says of the loss
+            return None
 
     def metadata(self) -> dict[str, Any]:
         return {

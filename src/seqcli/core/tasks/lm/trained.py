@@ -208,11 +208,12 @@ class LanguageModel(Trained):
         randoms = [np.random.default_rng(own) for own in np.random.SeedSequence(asked.seed).spawn(asked.num_samples)]
         writers = [Writer(self.tokenizer, ids if prime else [], asked.stop, asked.length, ends=lines) for _ in randoms]
         going = list(enumerate(writers))
-        steps: Steps = (
-            self.in_numpy.after(ids, asked.num_samples)
-            if self.writes_in_numpy
-            else TorchSteps(self.model, ids, asked.num_samples)
-        )
+        with np.errstate(all="ignore"):  # what is not finite is said below
+            steps: Steps = (
+                self.in_numpy.after(ids, asked.num_samples)
+                if self.writes_in_numpy
+                else TorchSteps(self.model, ids, asked.num_samples)
+            )
         if not np.isfinite(steps.scores).all():
             raise CheckpointError("The model gives no finite numbers: its training went wrong, or its file is damaged.")
         for chosen in generate(steps, ids, filters, randoms, ends=lines):
