@@ -146,7 +146,7 @@ class Config:
     batch_tokens: Positive | None = option("Optimization", "Tokens in a batch, instead of --batch-size.", auto="1000 for translate", only="translate tag classify")
     window: Positive | None = option("Optimization", "Tokens of one truncated-BPTT step; with --unit line, the longest line; for embed, how far a word sees to each side.", auto="64; 256 with --unit line; 5 for embed", only="lm embed")
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] | None = option("Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", auto="muon; sgd for embed, always")
-    lr: Annotated[float, Limits(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer; for embed by objective")
+    lr: Annotated[float, Limits(gt=0)] | None = option("Optimization", "Peak learning rate.", auto="by optimizer; for embed by objective and epochs")
     schedule: Literal["linear", "cosine", "constant", "plateau", "step"] = option("Optimization", "How the learning rate falls after the warm-up.", "linear")
     warmup: Annotated[int, Limits(ge=0)] | None = option("Optimization", "Steps of linear warm-up, at most a tenth of the run.", auto="50; 0 for embed")
     clip: Annotated[float, Limits(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0, only=RECURRENT)

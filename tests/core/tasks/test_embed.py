@@ -63,6 +63,23 @@ def test_words_of_a_topic_come_together(objective: str, negatives: int) -> None:
     assert model.similarity("sky1", "sky2") > model.similarity("sky1", "sea2") + 0.3
 
 
+def test_many_epochs_do_not_learn_a_text_by_heart() -> None:
+    """Lines of sixteen topics, a third of their words common to all: at the rate of few epochs, two thirds of the
+    neighbours are right."""
+    random = np.random.default_rng(0)
+    own, common = 1 / np.arange(1, 16), 1 / np.arange(1, 51)
+    lines = []
+    for k in range(1000):
+        inner = [f"t{k % 16}w{i}" for i in random.choice(15, 12, p=own / own.sum())]
+        outer = [f"c{i}" for i in random.choice(50, 12, p=common / common.sum())]
+        lines.append(" ".join(np.where(random.random(12) < 1 / 3, outer, inner)))
+    train("\n".join(lines), objective="cbow", embedding_dim=30, epochs=200)
+    model = runs.load("r", task="embed")
+    words = [word for word in model.words if word.startswith("t")]
+    right = [found.split("w")[0] == word.split("w")[0] for word in words for found, _ in model.neighbors(word, 10)]
+    assert np.mean(right) > 0.9
+
+
 @pytest.mark.parametrize("objective", ["skipgram", "cbow"])
 def test_a_killed_run_goes_on_to_the_same_bits(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "STRETCH", 400)
@@ -91,14 +108,21 @@ def test_auto_values_are_chosen_and_written() -> None:
     assert (c.negatives, c.window, c.embedding_dim, c.optimizer) == (0, 5, 100, "sgd")
     assert c.valid_split == 0
     assert c.epochs is None
-    job = EmbedJob(build({**FAST, "files": ("text.txt",), "negatives": 5, "min_count": None}))
+    how = {**FAST, "files": ("text.txt",), "negatives": 5, "min_count": None}
+    job = EmbedJob(build(how))
     assert job.config.min_count == 5
     assert job.config.epochs == 200
-    assert job.config.lr == pytest.approx(0.035)
+    once = EmbedJob(build({**how, "epochs": 1})).config
+    assert once.lr == pytest.approx(0.035)
+    assert job.config.lr == pytest.approx(0.035 * (5 / 200) ** 0.5)
+    assert job.config.lr == EmbedJob(build({**how, "epochs": None, "steps": 200})).config.lr  # a step is an epoch here
+    assert once.lr == EmbedJob(build({**how, "minutes": 1})).config.lr
+    assert once.batch_size == job.config.batch_size
+    assert job.config.batch_size == EmbedJob(build({**how, "lr": 0.001})).config.batch_size
     assert job.config.batch_size is not None
     words = job.batches._words
     pulls = 6 * (5 * words.noise.max() + words.kept.max())
-    assert 0 < job.config.lr * pulls * job.config.batch_size <= 6
+    assert 0 < once.lr * pulls * job.config.batch_size <= 6
     run = runs.read_run(Path("runs/r"))
     with new_place(run.config, None, Path("runs")) as (place, _):
         assert place.name == "text-skipgram"

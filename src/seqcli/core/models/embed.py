@@ -7,11 +7,15 @@ Every word w has two vectors, v_w to be kept and u_w to be predicted by. In the 
     softmax     loss = -log softmax(U h)[target]
     sampling    loss = -log s(u_target . h) - k E_(n ~ P)[log s(-u_n . h)],   P(n) ~ count(n)^0.75   (2013b, equation 4)
 
-with s the logistic function. Its gradient with respect to a score is s(score) - label; the rest is products. A chunk of
-c words of the text shares them: its pairs are a band in the matrix of its c centres and the c + 2w words from w before
-to w behind it, and its negatives are drawn once for all its pairs, K of them, each with the weight k / K, so that the
-expectation is that of the equation. The gradients of a block of C chunks, summed, touch few rows of the tables, and are
-added to them in place.
+with s the logistic function. The gradient with respect to a score is s(score) - label; the rest is products. With
+sampling, the gradient of CBOW's h goes in full to every vector of the window, as in word2vec. By the chain rule it
+would be divided by their number: then a word of a narrow window, or at the end of a line, counts several times as much
+as one of a wide window, and neighbours agree less with what the counts of the words say.
+
+A chunk of c words of the text shares the products: its pairs are a band in the matrix of its c centres and the c + 2w
+words from w before to w behind it, and its negatives are drawn once for all its pairs, K of them, each with the weight
+k / K, so that the expectation is that of the equation. The gradients of a block of C chunks, summed, touch few rows of
+the tables, and are added to them in place.
 
 All gradients of a block are those of the weights before it. A row that stands in it many times (a frequent word, a line
 of stars) would be moved many times for the same reason, far beyond where the reason ends; the next block's gradients
@@ -19,9 +23,10 @@ are larger for it, and the tables grow without end. So what a block may do to a 
 
     pull of u = rate * sum over its scores of |g| max(1, |h|^2 / 2)      g the gradient with respect to the score u . h
 
-and likewise that of v, with the u for h (for CBOW, a vector's share in h counts in both). Where the pull is above 1,
-the row's step is divided by it; with a full softmax, where it is above 2. This holds for any
-text and any rate, for two reasons. With sum |g| at most 1, the longest row of either table cannot move by more than
+and likewise that of v, with the u for h. (In CBOW's h a vector has a share. By the full softmax the share counts in the
+gradient and in the square; by sampling in neither, since the vectors of a window move their h together.) Where the pull
+is above 1, the row's step is divided by it; with a full softmax, where it is above 2. This holds for any text and any
+rate, for two reasons. With sum |g| at most 1, the longest row of either table cannot move by more than
 the longest row of the other: tables that start small do not run away. And the curvature of the loss in u is the sum of
 s (1 - s) h h', whose norm is at most half of sum |g| |h|^2 where the labels of a score pull against each other and come
 to rest; so rate * curvature is at most 1 for u and for v, and at most 2 for both together, up to which gradient descent
@@ -79,12 +84,18 @@ class WordTables(nn.Module):
     # --- the definition ---------------------------------------------------------------------------------------
 
     def loss(self, centres: Tensor, around: Tensor, pairs: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        """The summed loss (nats) of a block, and its number of targets: pairs for skip-gram, words for CBOW."""
+        """The summed loss (nats) of a block, and its number of targets: pairs for skip-gram, words for CBOW.
+
+        For CBOW by sampling, its gradient by autograd is that of the head of this file, not of the chain rule.
+        """
         C, c, width = pairs.shape
         band = around.unfold(0, width, c)  # (C, c + 2w)
         n = pairs.sum(2)  # (C, c)
         if self.cbow:
-            h = pairs / n.clamp(min=1)[:, :, None] @ self.vectors[band]  # (C, c, D)
+            total = pairs @ self.vectors[band]  # (C, c, D)
+            h = total / n.clamp(min=1)[:, :, None]
+            if negatives.numel():
+                h = total - (total - h).detach()  # the mean still; its gradient goes to every vector in full
             n = (n > 0).to(pairs.dtype)
             wanted, labels = centres.view(C, c, 1), n[:, :, None]  # (C, c, 1)
         else:
@@ -102,7 +113,7 @@ class WordTables(nn.Module):
 
     @torch.no_grad()
     def gradients(self, centres: Tensor, around: Tensor, pairs: Tensor, negatives: Tensor) -> tuple[Piece, Piece]:
-        """The gradient of `loss` for the vectors and for the outputs."""
+        """The gradient of `loss` for the vectors and for the outputs, as autograd has it."""
         C, c, width = pairs.shape
         band = around.unfold(0, width, c)  # (C, c + 2w)
         n = pairs.sum(2, keepdim=True)  # (C, c, 1)
@@ -115,11 +126,12 @@ class WordTables(nn.Module):
         if not negatives.numel():
             d_h, pull, outputs = self._by_softmax(h, centres, band, pairs, n, mean.amax(2, True) if self.cbow else None)
         elif self.cbow:
-            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n, mean.amax(2, True))
+            d_h, pull, outputs = self._of_one_target(h, centres, negatives, n)
         else:
             d_h, pull, outputs = self._of_many_targets(h, band, negatives, pairs, n)
         if self.cbow:
-            d_v, pull = torch.bmm(mean.mT, d_h), (mean * pull).sum(1)
+            share = pairs if negatives.numel() else mean
+            d_v, pull = torch.bmm(share.mT, d_h), (share * pull).sum(1)
             return Piece(band.flatten(), d_v.flatten(0, 1), pull.flatten()), outputs
         return Piece(centres, d_h.flatten(0, 1), pull.flatten()), outputs
 
@@ -137,9 +149,8 @@ class WordTables(nn.Module):
         pull = (g * reach(h)).sum(1).abs_()  # (C, X): in a column all have one sign
         return d_h, g.mul_(of_y.mT).sum(2, True), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
 
-    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor, share: Tensor) -> Pulled:
-        """CBOW by sampling: h has its own centre for a target, a product of rows, and the chunk's negatives. A vector
-        has a `share` (C, c, 1) in h, and so much of the curvature, beside so much of the gradient."""
+    def _of_one_target(self, h: Tensor, centres: Tensor, negatives: Tensor, n: Tensor) -> Pulled:
+        """CBOW by sampling: h has its own centre for a target, a product of rows, and the chunk's negatives."""
         c, K, ids = h.shape[1], negatives.shape[1], torch.cat([centres.view(h.shape[:2]), negatives], 1)  # (C, c + K)
         y, z = self.outputs.index_select(0, ids.flatten()).view(*ids.shape, -1).split((c, K), 1)
         g = (h * y).sum(2, True).sigmoid_().sub_(1).mul_(n)  # (C, c, 1)
@@ -148,7 +159,7 @@ class WordTables(nn.Module):
         d_y = torch.cat([g * h, torch.bmm(g_z.mT, h)], 1)  # (C, c + K, D)
         pull = torch.cat([(g * of_h).neg_().squeeze(2), (g_z * of_h).sum(1)], 1)  # (C, c + K)
         size, bend = g_z.sum(2, True).sub_(g), (g_z * half_squares(z).mT).sum(2, True).sub_(g * half_squares(y))
-        return d_h, size.maximum(bend.mul_(share)), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
+        return d_h, size.maximum(bend), Piece(ids.flatten(), d_y.flatten(0, 1), pull.flatten())
 
     def _by_softmax(
         self, h: Tensor, centres: Tensor, band: Tensor, pairs: Tensor, n: Tensor, share: Tensor | None

@@ -10,7 +10,7 @@ import torch
 from seqcli.core import tokenizers
 from seqcli.core.config import Config, build
 from seqcli.core.data import TokenFile, find_texts, open_tokens
-from seqcli.core.data.windows import CHUNK, Block, WindowBatches, Words
+from seqcli.core.data.windows import CHUNK, STRETCH, Block, WindowBatches, Words
 from seqcli.core.models.embed import build_tables
 from seqcli.core.tasks.auto import tokenizer_options
 from seqcli.core.tasks.word_vectors import WordVectors
@@ -21,7 +21,8 @@ from seqcli.errors import ConfigError, DataError
 
 Say = Callable[[str], None]
 # by objective, and whether by full softmax
-RATES = {("skipgram", False): 0.035, ("cbow", False): 0.1, ("skipgram", True): 0.05, ("cbow", True): 0.5}
+RATES = {("skipgram", False): 0.035, ("cbow", False): 0.04, ("skipgram", True): 0.05, ("cbow", True): 0.5}
+SELDOM = 5  # epochs, up to which the rate is the full one
 MIN_COUNT, FEW = 5, 50  # the count of --min-count by default; words that are few for a text
 # negatives that a chunk shares, for every eight that a pair should have; a word of skip-gram is in several pairs
 SHARED = {"skipgram": 32, "cbow": 16}
@@ -137,23 +138,31 @@ def resolve(config: Config, words: Words, tokens: int, device: torch.device) -> 
     c["window"] = config.window or 5
     if config.negatives is None:
         c["negatives"] = 0 if len(words.counts) - len(SPECIALS) < 100 else 5
-    c["lr"], c["batch_size"] = rate_and_block(config, words, tokens, c["window"], c["negatives"])
     if not (c["epochs"] or c["steps"] or c["minutes"]):
         c["epochs"] = float(max(5, min(200, round(2e7 / tokens))))
+    epochs = c["epochs"] or (c["steps"] or 0) / -(-tokens // STRETCH)  # 0 where only the minutes are known
+    c["lr"], c["batch_size"] = rate_and_block(config, words, tokens, c["window"], c["negatives"], epochs)
     return build(c)
 
 
-def rate_and_block(config: Config, words: Words, tokens: int, window: int, negatives: int) -> tuple[float, int]:
+def rate_and_block(
+    config: Config, words: Words, tokens: int, window: int, negatives: int, epochs: float
+) -> tuple[float, int]:
     """The learning rate, and how many words are summed up in one update, at most 512.
 
     All gradients of a block are those of the weights before it. So the more often the most frequent word is pulled in a
     block, as a target or as a negative, the sooner they overshoot together; the rate times their number is bounded.
+
+    At the rate that a single reading needs, a text that is read often is learnt by heart, and neighbours agree less and
+    less with what it says of its words. So with negative sampling the rate falls as the square root of the epochs; it
+    does not where these are 0, unknown. A lower rate makes no larger blocks, which would hold frequent words back.
     """
     pairs = window + 1 if config.objective == "skipgram" else 1  # a word, in the mean over the windows' widths
     pulls = pairs * float(words.kept.max() + negatives * words.noise.max())  # for each word of the text
     allowed = 6.0 if negatives else 0.6  # what goes beyond is held back row by row: see models.embed
-    rate = config.lr or min(RATES[config.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
-    size = min(512, int(allowed / (rate * pulls)))
+    full = min(RATES[config.objective, negatives == 0], allowed / (pulls * min(CHUNK, tokens)))
+    rate = config.lr or (full * min(1.0, (SELDOM / epochs) ** 0.5) if negatives and epochs else full)
+    size = min(512, int(allowed / (max(rate, full) * pulls)))
     if not negatives:
         size = min(size, (1 << 22) // len(words.counts))  # a block's softmax takes 16 MiB at most
     return rate, config.batch_size or max(1, size // CHUNK) * CHUNK
