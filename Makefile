@@ -14,8 +14,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/seqcli train data/island.txt --minutes 1 --runs-dir .demo
-	$(BIN)/seqcli sample --prime "Anna looked at the sea" --length 300 --runs-dir .demo
+	$(BIN)/seqcli demo
 
 test: $(READY)
 	$(BIN)/pytest
@@ -46,4 +45,4 @@ format: $(READY)
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .demo dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,10 +1,11 @@
-"""How fast a training is beside processes that compute: alone, beside one, beside two, with threads that wait asleep
-(as the command line has them) and with threads that spin (OpenMP's own way).
+"""How fast a training is beside processes that compute: alone, beside one, beside two; with threads that wait asleep,
+with threads that spin (OpenMP's own way), and as the command line has it, which lets them sleep where it finds the
+processor busy when it starts.
 
     python benchmarks/busy.py TEXT [--steps 60] [--turns 3]
 
-One JSON object a line: the seconds of the steps as the run itself says, and the speed as a part of that alone.
-The ways take turns, and the median of each counts.
+One JSON object a line: the seconds of the steps as the run itself says, and the speed as a part of that of spinning
+alone. The ways take turns, and the median of each counts.
 """
 
 import argparse
@@ -14,10 +15,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WAYS = {"asleep": {"OMP_WAIT_POLICY": "PASSIVE"}, "spinning": {"OMP_WAIT_POLICY": "ACTIVE"}, "as torch has it": {}}
+from seqcli.cli.process import WAITING
+
+WAYS = {
+    "spinning": {"GOMP_SPINCOUNT": "300000"},  # libgomp's own number where threads are no more than processors
+    "asleep": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "as the command line has it": {},
+}
 
 
 @contextmanager
@@ -25,6 +33,7 @@ def computing(count: int) -> Iterator[None]:
     """Within, so many processes do nothing but compute."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
+        time.sleep(0.2)  # until they compute
         yield
     finally:
         for other in others:
@@ -34,9 +43,7 @@ def computing(count: int) -> Iterator[None]:
 
 def seconds(text: str, steps: int, way: dict[str, str]) -> float:
     """The seconds of a training of so many steps: from its first to its last, start and evaluations left out."""
-    clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | way
-    if not way:
-        clean["GOMP_SPINCOUNT"] = "300000"  # libgomp's own number where threads are no more than processors
+    clean = {name: value for name, value in os.environ.items() if name not in WAITING} | way
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-m", "seqcli", "train", text, "--runs-dir", place, "--steps", str(steps), "--json"]
         command += ["--valid-split", "0", "--sample-every", "0", "--hidden", "384"]
@@ -68,7 +75,6 @@ def main() -> None:
                         "beside": beside,
                         "seconds": round(middle, 2),
                         "all": [round(t, 2) for t in times],
-                        "of alone": round(alone[way] / middle, 3),
                         "of spinning alone": round(alone.get("spinning", middle) / middle, 3),
                     }
                 ),

@@ -14,9 +14,9 @@ import time
 import torch
 from torch import nn
 
-from seqcli.core.config import Config
-from seqcli.core.models.lm import RecurrentLM, build_lm
-from seqcli.core.tasks.language_model import LanguageModel
+from seqcli import Config
+from seqcli.core.tasks.lm.network import RecurrentLM, build_lm
+from seqcli.core.tasks.lm.trained import LanguageModel
 from seqcli.core.tokenizers import CharTokenizer
 
 

@@ -16,12 +16,15 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from seqcli.cli import process
 from seqcli.core.layers import Stack
 from seqcli.core.training.device import set_threads
 
 
 def main() -> None:
     """Take turns, median of the turns."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--time", type=int, default=16)

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from seqcli import Config
 from seqcli.core import runs
-from seqcli.core.config import Config
 
 SEQCLI = "from seqcli.__main__ import main; main()"
 GOALS = {

@@ -18,8 +18,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from seqcli.core.config import build
-from seqcli.core.tasks.lm import LMJob
+from seqcli.cli import process
+from seqcli.core.tasks.lm.job import LMJob
+from seqcli.core.tasks.union import build
 from seqcli.core.training.device import autocast
 from seqcli.core.training.loop import Loop
 
@@ -28,7 +29,7 @@ TURNS = 9
 
 def bare_loop(job: LMJob) -> Callable[[int], None]:
     """The loop that one would write by hand."""
-    c = job.config
+    c = job.plan
     assert c.hidden and c.embedding_dim and c.lr
     embedding = nn.Embedding(job.vocab_size, c.embedding_dim)
     cell = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[c.cell](c.embedding_dim, c.hidden, batch_first=True)
@@ -79,6 +80,8 @@ def seconds(run: Callable[[int], None], steps: int) -> float:
 
 def main() -> None:
     """Compare every cell at every size."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("text")
     parser.add_argument("--precision", default="auto")
@@ -101,7 +104,7 @@ def main() -> None:
                     {
                         "cell": cell,
                         "hidden": hidden,
-                        "precision": job.config.precision,
+                        "precision": job.plan.precision,
                         "bare_tokens_per_s": round(tokens / statistics.median(b for b, _ in turns)),
                         "seqcli_tokens_per_s": round(tokens / statistics.median(o for _, o in turns)),
                         "ratio": round(statistics.median(b / o for b, o in turns), 3),

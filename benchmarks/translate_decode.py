@@ -12,15 +12,18 @@ import json
 import statistics
 import time
 
+from seqcli.cli import process
 from seqcli.core import runs
 from seqcli.core.metrics.translation import bleu, exact
-from seqcli.core.tasks import Translator
+from seqcli.core.tasks.translate.trained import Translator
 
 ROUNDING = 0.02  # of scores in bf16, where products of other shapes are rounded in other places
 
 
 def main() -> None:
     """Translate the whole file again and again."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("pairs")

@@ -17,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqcli.core.config import build
-from seqcli.core.models.cross_entropy import linear_cross_entropy
-from seqcli.core.tasks import TranslateJob
+from seqcli.cli import process
+from seqcli.core.layers.cross_entropy import linear_cross_entropy
+from seqcli.core.layers.dropout import hand_down
+from seqcli.core.tasks.translate.job import TranslateJob
+from seqcli.core.tasks.union import build
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.device import autocast
 from seqcli.core.training.loop import clip_gradients
@@ -30,6 +32,8 @@ WARM_UP = 20
 
 def main() -> None:
     """Train a little, twice; then take a step apart."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs")
     parser.add_argument("--steps", type=int, default=150)
@@ -68,15 +72,15 @@ class Trainer:
     """The step of the training loop: loss, gradients, clipping, optimizers, averages."""
 
     def __init__(self, job: TranslateJob) -> None:
-        self.job, c = job, job.config
-        assert c.lr and c.weight_decay is not None
+        self.job, c = job, job.plan
         self.model = job.model.train()
+        hand_down(self.model, torch.Generator(job.device).manual_seed(c.seed))
         self.optimizers = make_optimizers(self.model, c.optimizer, c.lr, c.weight_decay, torch.bfloat16)
         self.averaged = Averaged(self.model)
 
     def step(self, number: int) -> int:
         """One update; returns its target tokens."""
-        with autocast(self.job.config.precision, self.job.device):
+        with autocast(self.job.plan.precision, self.job.device):
             loss, tokens, _ = self.job.loss(number, [], 0.0)
         self.model.zero_grad(set_to_none=True)
         loss.backward()
@@ -100,7 +104,7 @@ class Trainer:
 
         def timed(name: str, run: Callable[[], Any]) -> Any:
             start = time.perf_counter()
-            with autocast(self.job.config.precision, self.job.device):
+            with autocast(self.job.plan.precision, self.job.device):
                 out = run()
             if isinstance(out, Tensor):
                 (out.float().sum() if out.ndim else out).backward()
@@ -109,7 +113,7 @@ class Trainer:
 
         for number in numbers:
             b = self.job.batches[number]
-            with autocast(self.job.config.precision, self.job.device), torch.no_grad():
+            with autocast(self.job.plan.precision, self.job.device), torch.no_grad():
                 source = model.encode(b.source, b.source_mask)
                 x = model.embed(b.inputs, source.context)
                 h, _ = model.decoder(x, source.state)

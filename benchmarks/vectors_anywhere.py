@@ -34,8 +34,8 @@ from typing import Any
 import numpy as np
 
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.events import Logged, Started
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers.word import find_pieces
 from seqcli.errors import SeqcliError
 

@@ -22,9 +22,10 @@ from typing import Any
 import torch
 
 import seqcli
+from seqcli.cli import process
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.events import Logged
+from seqcli.core.tasks.union import build
 
 
 def ours(text: Path, pairs: str, objective: str, seed: int, threads: int, words: int) -> dict[str, float]:
@@ -58,6 +59,8 @@ def gensims(text: Path, pairs: str, objective: str, seed: int, workers: int, wor
 
 def main() -> None:
     """Turns by seed and objective."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", nargs="+")
     parser.add_argument("--pairs")

@@ -17,10 +17,12 @@ import torch
 from torch import nn
 
 import seqcli
+from seqcli.cli import process
 from seqcli.core import runs
-from seqcli.core.config import build
-from seqcli.core.data import StreamBatches, find_texts, open_tokens
+from seqcli.core.data import find_texts, open_tokens
 from seqcli.core.events import Finished
+from seqcli.core.tasks.lm.batches import StreamBatches
+from seqcli.core.tasks.union import build
 
 
 class Plain(nn.Module):
@@ -86,6 +88,8 @@ def ours(train: str, test: str, epochs: int) -> dict[str, float]:
 
 def main() -> None:
     """The plain loop first: what seqcli sets for its process (how memory is kept) must not be there for it."""
+    process.keep_few_kernels()
+    process.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train")
     parser.add_argument("test")

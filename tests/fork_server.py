@@ -11,8 +11,8 @@ import sys
 import torch
 
 from seqcli.core import runs
-from seqcli.core.config import build
-from seqcli.core.tasks import job_class
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import build
 
 
 def train(order: dict[str, object]) -> None:
@@ -27,8 +27,8 @@ def train(order: dict[str, object]) -> None:
 
 def main() -> None:
     """Serve orders until there are no more."""
-    for task in ("lm", "translate", "tag", "classify", "embed"):
-        job_class(task)  # its modules, before the fork
+    for task in TASKS.values():
+        _ = task.job, task.trained  # its modules, before the fork
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

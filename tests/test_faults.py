@@ -19,9 +19,9 @@ import torch
 from safetensors.torch import load_file
 
 import seqcli
-from seqcli.core import files, runs
-from seqcli.core.config import build
+from seqcli.core import catalogue, files, runs
 from seqcli.core.events import Finished
+from seqcli.core.tasks.union import build
 from seqcli.errors import SeqcliError
 
 Run = Callable[..., Any]
@@ -218,5 +218,5 @@ def test_a_training_that_is_asked_to_end_saves_and_says_how_to_go_on(
         said = process.stderr.read()
         assert process.wait(30) == 130, said
     assert "seqcli train --resume r" in said
-    last = list(runs.resume("r", {"steps": runs.read_run(Path("runs/r")).step + 1}))[-1]
+    last = list(runs.resume("r", {"steps": catalogue.read_run(Path("runs/r")).step + 1}))[-1]
     assert isinstance(last, Finished)

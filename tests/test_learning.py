@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import seqcli as package
-from seqcli.core import runs
-from seqcli.core.config import build
+from seqcli.core import catalogue, runs
 from seqcli.core.events import Finished
 from seqcli.core.metrics.translation import exact
-from seqcli.core.tasks import Translator
+from seqcli.core.tasks.translate.trained import Translator
+from seqcli.core.tasks.union import build
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).parent.parent
@@ -74,7 +74,7 @@ def test_copy_and_reverse_are_learnt(cell: str, attention: str) -> None:
             "dropout": 0.0, "label_smoothing": 0.0, "tie": False, "batch_size": 64, "steps": 500, "select": "exact",
         })  # fmt: skip
         list(runs.train(config, run=name))
-        best = runs.read_run(Path("runs") / name).points
+        best = catalogue.read_run(Path("runs") / name).points
         assert max(point.get("exact", 0.0) for point in best) >= 0.99
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from seqcli.cli import waiting
-from seqcli.cli.waiting import WAITING, wait_asleep
+from seqcli.cli import process
+from seqcli.cli.process import WAITING, wait_asleep
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def _nothing_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_nothing_asked_for")
 def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "others_running", lambda: False)
+    monkeypatch.setattr(process, "others_running", lambda: False)
     wait_asleep()
     assert "OMP_WAIT_POLICY" not in os.environ
-    monkeypatch.setattr(waiting, "others_running", lambda: True)
+    monkeypatch.setattr(process, "others_running", lambda: True)
     monkeypatch.setenv("OMP_WAIT_POLICY", "restored by the fixture afterwards")
     del os.environ["OMP_WAIT_POLICY"]
     wait_asleep()
@@ -40,8 +40,8 @@ def test_threads_wait_asleep_unless_the_user_says_how(monkeypatch: pytest.Monkey
 def test_it_is_said_before_torch_is_loaded_and_only_by_the_command_line(tmp_path: Path) -> None:
     program = (
         "import os, sys, seqcli, seqcli.__main__ as entry; before = os.environ.get('OMP_WAIT_POLICY')\n"
-        "from seqcli.cli import waiting\n"
-        "waiting.others_running = lambda: True\n"
+        "from seqcli.cli import process\n"
+        "process.others_running = lambda: True\n"
         "sys.argv = ['seqcli', 'runs']\n"
         "try: entry.main()\nexcept SystemExit: pass\n"
         "print(before, os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"

@@ -1,52 +1,312 @@
 """seqcli: a workbench for recurrent sequence models.
 
-import seqcli
-model = seqcli.load("runs/NAME")            # torch is imported by what needs it: not to write text on a processor
-model.sample(prime="hello", length=200, seed=1)
-model.evaluate("held_out.txt")
-# instead of .sample: a translation model has .translate(["ein Hund"]), a tagger .tag, a classifier .classify,
-# word vectors have .neighbors("king")
-for event in seqcli.train(seqcli.Config(files=("corpus.txt",))): ...
+    import seqcli
+
+    model = seqcli.fit("corpus.txt", minutes=1)      # or: for event in seqcli.train("corpus.txt", minutes=1): ...
+    model = seqcli.load("corpus-lstm")               # a run, its directory, or a .safetensors file
+    model.sample("hello", length=200, seed=1)
+    model.evaluate("held_out.txt")
+
+A translation model has `translate`, a tagger `tag`, a classifier `classify`, word vectors `neighbors` instead of
+`sample`. Options have the names of the flags of `seqcli train`, with underscores: `seqcli train --help-all` lists them.
+Everything that a user can mend is one of `seqcli.errors`; messages call options by their flags.
+
+Loading and using a model changes nothing of the process: no environment variable, no global random generator, no
+warning filter, and torch's number of threads only where `threads` is given. Training sets torch's number of threads (to
+`threads`, else to OMP_NUM_THREADS, else to all processors), because a training's last bits depend on it, and nothing
+else; torch itself, when its optimizers are first used, sets TORCHINDUCTOR_CACHE_DIR. What the command line does for its
+own process, a notebook may do for its own, in its first cell, before torch is imported:
+
+    import os
+
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"             # beside other programs: threads that wait sleep, do not spin
+    os.environ["OMP_NUM_THREADS"] = "2"                   # as many as the processors that are free for this
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"  # less memory for kernels of many shapes
+
+    from seqcli.cli.process import keep_freed_memory      # and at any time, on Linux:
+
+    keep_freed_memory()                                   # a step is a twentieth to a fifth shorter
+
+Torch is imported by what needs it: not by `import seqcli`, nor to write text on a processor.
 """
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+
+from seqcli import errors
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from seqcli.core.config import Config as Config
+if TYPE_CHECKING:  # for type checkers and editors; at runtime all of it is imported by what needs it
+    from seqcli.core import events
+    from seqcli.core.catalogue import Run
     from seqcli.core.events import Event
-    from seqcli.core.tasks import Model
+    from seqcli.core.options import TrainingOptions
+    from seqcli.core.tasks.classify.options import ClassifyOptions
+    from seqcli.core.tasks.classify.trained import Classifier
+    from seqcli.core.tasks.embed.options import EmbedOptions
+    from seqcli.core.tasks.embed.trained import WordVectors
+    from seqcli.core.tasks.lm.options import LMOptions
+    from seqcli.core.tasks.lm.trained import LanguageModel
+    from seqcli.core.tasks.tag.options import TagOptions
+    from seqcli.core.tasks.tag.trained import Tagger
+    from seqcli.core.tasks.translate.options import TranslateOptions
+    from seqcli.core.tasks.translate.trained import Translator
+    from seqcli.core.trained import Trained
 
-__all__ = ["Config", "load", "train"]
+__all__ = ["Config", "errors", "events", "fit", "load", "resume", "runs", "train"]
+
+AnyPath = str | os.PathLike[str]
+Files = AnyPath | Sequence[AnyPath]
+PLACES = ("run", "runs_dir", "config", "progress")  # what `train` and `fit` take beside the options of a training
+
+# --- trained models -------------------------------------------------------------------------------------------------
 
 
-def load(run: "str | Path | None" = None, *, runs_dir: "str | Path" = "runs") -> "Model":
-    """Open a trained model: a run's name, its directory or a .safetensors file; None is the newest run.
+# fmt: off
+@overload
+def load(run: AnyPath | None = ..., *, task: Literal["lm"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "LanguageModel": ...  # noqa: E501
+@overload
+def load(run: AnyPath | None = ..., *, task: Literal["translate"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Translator": ...  # noqa: E501
+@overload
+def load(run: AnyPath | None = ..., *, task: Literal["tag"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Tagger": ...  # noqa: E501
+@overload
+def load(run: AnyPath | None = ..., *, task: Literal["classify"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Classifier": ...  # noqa: E501
+@overload
+def load(run: AnyPath | None = ..., *, task: Literal["embed"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "WordVectors": ...  # noqa: E501
+@overload
+def load(run: AnyPath | None = ..., *, task: str | None = ..., device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Trained": ...  # noqa: E501
+# fmt: on
+def load(
+    run: AnyPath | None = None,
+    *,
+    task: str | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    runs_dir: AnyPath | None = None,
+    **others: NoReturn,
+) -> "Trained":
+    """Open a trained model: by a run's name, its directory, a .safetensors file, or one of `seqcli.runs()`. None is the
+    newest run, of that `task` if one is given: lm, translate, tag, classify or embed.
 
-    Raises CheckpointError when there is none, or when the file is damaged, foreign or from a newer version.
+    With a `task`, a model of any other is refused, and editors know the methods of what comes back.
+
+    `device` is auto, cpu, cuda or mps. With `threads` torch is told to use so many; 0 leaves their number as it is.
+    `runs_dir` is where runs are looked for by their names: the directory that SEQCLI_RUNS names, else runs.
+
+    Raises CheckpointError when there is no such model, or when it is damaged, of another task or of another version;
+    ConfigError for arguments that cannot be.
+    """
+    from seqcli.core.config import made, no_others
+    from seqcli.core.options import Machine
+    from seqcli.core.runs import open_model
+
+    no_others(others, ("run", "task", "device", "threads", "runs_dir"))
+    machine = made(Machine, {"device": device, "threads": threads})  # checked
+    place = None if run is None else _path("run", run)
+    return open_model(place, task, runs_dir=_runs_dir(runs_dir), device=machine.device, threads=machine.threads)
+
+
+def runs(runs_dir: AnyPath | None = None) -> "list[Run]":
+    """The runs in a directory, newest first: their names, options and figures. Damaged ones are passed over.
+
+    Without `runs_dir`, they are those in the directory that SEQCLI_RUNS names, else in runs. `load` and `resume` take
+    them as they are.
+    """
+    from seqcli.core.catalogue import list_runs
+
+    return list_runs(_runs_dir(runs_dir))
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+@overload
+def Config(files: Files = ..., *, task: Literal["lm"], **options: Any) -> "LMOptions": ...
+@overload
+def Config(files: Files = ..., *, task: Literal["translate"], **options: Any) -> "TranslateOptions": ...
+@overload
+def Config(files: Files = ..., *, task: Literal["tag"], **options: Any) -> "TagOptions": ...
+@overload
+def Config(files: Files = ..., *, task: Literal["classify"], **options: Any) -> "ClassifyOptions": ...
+@overload
+def Config(files: Files = ..., *, task: Literal["embed"], **options: Any) -> "EmbedOptions": ...
+@overload
+def Config(files: Files = ..., *, config: AnyPath | None = ..., **options: Any) -> "TrainingOptions": ...
+def Config(files: Files = (), *, config: AnyPath | None = None, **options: Any) -> "TrainingOptions":  # noqa: N802 - it makes one, as a class would
+    """The options of a training, checked: those of the task that `task` or the files' names tell.
+
+    `files` is a path or several. `config` is a YAML file of options, or a recipe by its name: "recipe:char-gru"; those
+    given here win over it. What comes back is frozen; its `with_(hidden=64)` makes changed ones. Raises ConfigError
+    with a sentence for everything that is wrong: an unknown name is answered with the nearest one.
+    """
+    return _config(files, config, options)
+
+
+def train(
+    files: "Files | TrainingOptions" = (),
+    *,
+    run: str | None = None,
+    runs_dir: AnyPath | None = None,
+    config: AnyPath | None = None,
+    **options: Any,
+) -> "Generator[Event, None, None]":
+    """Train a model on files, into `runs_dir/run`, yielding events (see `seqcli.events`); options as for `Config`, or
+    a `Config` instead of files and options.
+
+    Options are checked at once; the rest happens as the events are asked for: `for event in seqcli.train(...)`.
+    Closing the iterator early saves a checkpoint to resume from. Without `run` the name is made from the file and the
+    model. Raises ConfigError, DataError and TrainingError.
     """
     from seqcli.core import runs
 
-    return runs.load(run, runs_dir=runs_dir)
+    asked = _asked(files, config, options)
+    if run is not None and not isinstance(run, str):
+        raise errors.ConfigError(f"The name of a run is a text, not {run!r}.")
+    return runs.train(asked, run=run, runs_dir=_runs_dir(runs_dir))
 
 
-def train(config: "Config", *, run: str | None = None, runs_dir: "str | Path" = "runs") -> "Iterator[Event]":
-    """Train as `config` says into `runs_dir/run`, yielding typed events (see seqcli.core.events).
+def resume(run: AnyPath, *, runs_dir: AnyPath | None = None, **changes: Any) -> "Generator[Event, None, None]":
+    """Go on with a run from its newest checkpoint, to the same bits as if it had never stopped; yields events.
 
-    Closing the iterator early saves a checkpoint to resume from. Raises ConfigError, DataError, TrainingError.
+    `changes` may lengthen its budget (`steps=`, `epochs=`, `minutes=`) or change how often it reports. They are checked
+    at once. Raises CheckpointError when there is nothing to go on from, and ConfigError for any other change.
     """
     from seqcli.core import runs
 
-    return runs.train(config, run=run, runs_dir=runs_dir)
+    place, _ = runs.to_resume(_path("run", run), changes, _runs_dir(runs_dir))
+    return runs.resume(place, changes)
+
+
+@overload
+def fit(files: Files = ..., *, task: Literal["lm"], progress: bool = ..., **options: Any) -> "LanguageModel": ...
+@overload
+def fit(files: Files = ..., *, task: Literal["translate"], progress: bool = ..., **options: Any) -> "Translator": ...
+@overload
+def fit(files: Files = ..., *, task: Literal["tag"], progress: bool = ..., **options: Any) -> "Tagger": ...
+@overload
+def fit(files: Files = ..., *, task: Literal["classify"], progress: bool = ..., **options: Any) -> "Classifier": ...
+@overload
+def fit(files: Files = ..., *, task: Literal["embed"], progress: bool = ..., **options: Any) -> "WordVectors": ...
+@overload
+def fit(
+    files: "Files | TrainingOptions" = ...,
+    *,
+    run: str | None = ...,
+    runs_dir: AnyPath | None = ...,
+    config: AnyPath | None = ...,
+    progress: bool = ...,
+    **options: Any,
+) -> "Trained": ...
+def fit(
+    files: "Files | TrainingOptions" = (),
+    *,
+    run: str | None = None,
+    runs_dir: AnyPath | None = None,
+    config: AnyPath | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> "Trained":
+    """Train a model to its end, as `train` does, and open it, on the device that it was trained for.
+
+    With `progress` a line on stderr says how it goes, else nothing is written. Interrupted (Ctrl-C, a notebook's stop
+    button), it saves a checkpoint that `resume` goes on from. With a `task` editors know the methods of what comes
+    back.
+    """
+    from seqcli.core.events import Finished
+    from seqcli.core.runs import open_model
+
+    asked = _asked(files, config, options)
+    going = train(asked, run=run, runs_dir=runs_dir)
+    place: Path | None = None
+    with closing(_told(going) if progress else going) as each:
+        for event in each:
+            if isinstance(event, Finished):
+                place = event.run_dir
+    if place is None:
+        raise errors.TrainingError("The training ended before its end.")
+    return open_model(place, device=asked.device)
+
+
+def _told(events: "Generator[Event, None, None]") -> "Generator[Event, None, None]":
+    """The same events, while stderr is told how it goes: on a line that is written over, notices above it."""
+    from seqcli.core.events import Evaluated, Logged, Notice
+
+    line, found = "", ""
+
+    def write(text: str, end: str = "") -> None:
+        print(f"\r{text:<{len(line)}}", end=end, file=sys.stderr, flush=True)  # noqa: T201 - it is asked for
+
+    with closing(events):
+        try:
+            for event in events:
+                if isinstance(event, Notice):
+                    write(event.text, end="\n")
+                    line = ""
+                elif isinstance(event, Evaluated):
+                    found = f", validation loss {event.val_loss:.4f}"
+                elif isinstance(event, Logged):
+                    of = f" of {event.total_steps:,}" if event.total_steps else ""
+                    told = f"step {event.step:,}{of}, loss {event.loss:.4f}{found}"
+                    write(told)
+                    line = told
+                yield event
+        finally:
+            if line:
+                write(line, end="\n")
+
+
+# --- what is given --------------------------------------------------------------------------------------------------
+
+
+def _config(
+    files: Files, config: AnyPath | None, options: dict[str, Any], beside: Sequence[str] = ()
+) -> "TrainingOptions":
+    from seqcli.core.recipes import read_options
+    from seqcli.core.tasks.union import build, named
+
+    written = _path("config", config) if config is not None else None
+    given = named(read_options(written), written) if written is not None else {}
+    several = {} if isinstance(files, (tuple, list)) and not files else {"files": files}
+    found: TrainingOptions = build({**given, **several, **options}, beside=("config", *beside))
+    return found
+
+
+def _asked(files: "Files | TrainingOptions", config: AnyPath | None, options: dict[str, Any]) -> "TrainingOptions":
+    """The options of a training that are given as a Config, or by their names."""
+    from seqcli.core.options import TrainingOptions
+
+    if not isinstance(files, TrainingOptions):
+        return _config(files, config, options, PLACES)
+    if options or config is not None:
+        raise errors.ConfigError("Give options as a Config, or by their names, not both: config.with_(steps=9).")
+    return files
+
+
+def _runs_dir(given: AnyPath | None) -> Path:
+    """Where runs are: what is given, else the directory that SEQCLI_RUNS names, else runs."""
+    return Path(_path("runs_dir", given) if given is not None else os.environ.get("SEQCLI_RUNS") or "runs")
+
+
+def _path(name: str, given: AnyPath) -> str:
+    from seqcli.core.config import SHORT, option_name
+
+    if isinstance(given, (str, os.PathLike)):
+        return os.fspath(given)
+    raise errors.ConfigError(f"{option_name(name)} is {SHORT.repr(given)}, but must be a name or a path.")
 
 
 def __getattr__(name: str) -> object:
-    if name == "Config":
-        from seqcli.core.config import Config
+    if name == "events":
+        from seqcli.core import events
 
-        return Config
-    raise AttributeError(f"module 'seqcli' has no attribute {name!r}")
+        return events
+    raise AttributeError(f"module 'seqcli' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

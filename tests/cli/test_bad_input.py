@@ -81,7 +81,7 @@ def test_missing_things(seqcli: Run) -> None:
         (("--window", "0"), ("--window",)),
         (("--lr", "fast"), ("--lr is 'fast'", "a number above 0")),
         (("--dropout", "1"), ("--dropout is '1'", "below 1")),
-        (("--bidirectional",), ("cannot be --bidirectional",)),
+        (("--bidirectional",), ("--bidirectional is for --task translate, tag and classify",)),
         (("--precision", "fp16"), ("fp16 needs a GPU",)),
         (("--seed", str(10**30)), ("--seed",)),
         (("--minutes", "inf"), ("--minutes is 'inf'",)),
@@ -106,7 +106,7 @@ def test_all_wrong_options_at_once(seqcli: Run, corpus: Path) -> None:
     Path("bad.yaml").write_text("hiden: 3\nlayers: none\n")
     result = seqcli("train", corpus, "--cell", "x", "--lr", "-1", "--config", "bad.yaml")
     refused(
-        result, 2, "bad.yaml: there is no option 'hiden'. Did you mean hidden?", "bad.yaml: --layers", "--cell", "--lr"
+        result, 2, "bad.yaml: There is no option 'hiden'. Did you mean hidden?", "bad.yaml: --layers", "--cell", "--lr"
     )
     assert result.err.count("Error: ") == 4
 
@@ -130,7 +130,7 @@ def test_places_that_cannot_be_written(seqcli: Run, corpus: Path, monkeypatch: p
 
 
 def test_not_enough_memory(seqcli: Run, corpus: Path) -> None:
-    refused(seqcli("train", corpus, "--hidden", 10_000_000), 2, "--hidden 10000000", "does not fit into memory")
+    refused(seqcli("train", corpus, "--hidden", 10_000_000), 2, "lstm 1 x 10000000", "does not fit into memory")
     refused(seqcli("train", corpus, "--hidden", 4, "--cell", "rnn", "--embedding-dim", 10**12), 2, "memory")
 
 
@@ -163,9 +163,9 @@ def test_checkpoint_files(seqcli: Run, trained: Path) -> None:
     refused(seqcli("sample", "--run", "model.pt"), 1, "pickled torch file", "never reads one")
     Path("notes.txt").write_text("no model")
     refused(seqcli("eval", "corpus.txt", "--run", "notes.txt"), 1, "damaged or is no safetensors file")
-    Path("newer.safetensors").write_bytes(whole.replace(b'"seqcli_format":"2"', b'"seqcli_format":"7"'))
+    Path("newer.safetensors").write_bytes(whole.replace(b'"seqcli_format":"3"', b'"seqcli_format":"7"'))
     refused(seqcli("info", "newer.safetensors"), 1, "format 7", "newer seqcli")
-    Path("older.safetensors").write_bytes(whole.replace(b'"seqcli_format":"2"', b'"seqcli_format":"1"'))
+    Path("older.safetensors").write_bytes(whole.replace(b'"seqcli_format":"3"', b'"seqcli_format":"1"'))
     refused(seqcli("sample", "--run", "older.safetensors"), 1, "format 1", "earlier seqcli", "Train it again")
     Path("other.safetensors").write_bytes(whole.replace(b'"task":"\\"lm\\""', b'"task":"\\"xx\\""'))
     refused(seqcli("sample", "--run", "other.safetensors"), 1, "'xx'")

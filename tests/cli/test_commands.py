@@ -194,3 +194,17 @@ def test_figures_beyond_all_bounds_are_short() -> None:
     assert figure("{:.4f}", 5.1e26) == "5.1e+26"
     assert figure("{:.4f}", -2e5) == "-2.0e+05"
     assert figure("{}", 1_000_000) == "1000000"
+
+
+def test_show_config_makes_no_network(seqcli: Run, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is chosen is told by the data; only where minutes are the budget is the speed of a network measured."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("seqcli.core.layers.start.build", never)
+    for module in ("lm", "translate", "tag", "classify", "embed"):
+        monkeypatch.setattr(f"seqcli.core.tasks.{module}.network.build", never)
+    shown = seqcli("train", corpus, "--steps", 5, "--show-config")
+    assert shown.code == 0 and yaml.safe_load(shown.out)["hidden"] == 128, shown.err
+    assert not Path("runs").exists()

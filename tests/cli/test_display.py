@@ -10,9 +10,9 @@ from rich.text import Text
 from seqcli.cli import console, progress
 from seqcli.cli.progress import LiveDrawer
 from seqcli.core import events
-from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished, Logged, Previewed, Started
-from seqcli.core.runs import resolved
+from seqcli.core.runs import planned
+from seqcli.core.tasks.union import build
 
 Run = Callable[..., Any]
 
@@ -20,11 +20,11 @@ Run = Callable[..., Any]
 @pytest.mark.parametrize("width", [40, 80])
 def test_nothing_of_a_display_is_cut_off(corpus: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setattr(console.stderr, "_width", width)
-    config = resolved(build({"files": (str(corpus),), "steps": 9, "hidden": 4}))
+    config = planned(build({"files": (str(corpus),), "steps": 9, "hidden": 4}))
     drawer = LiveDrawer("runs")
     sample = " ".join(f"word{k}" for k in range(40))
     with console.stderr.capture() as caught:
-        drawer(Started(Path("runs/a"), 123_456, 1000, 100, 50, 0, 9, config.as_dict()))
+        drawer(Started(Path("runs/a"), config, 123_456, 1000, 100, 50, 0, 9))
         drawer(Previewed(3, sample))
         drawer(Evaluated(3, 0.1, 2.5, {"perplexity": 12.18, "accuracy": 0.25, "f1": 0.125}, 1.0, True))
         drawer.stop()

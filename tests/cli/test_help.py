@@ -14,7 +14,8 @@ import pytest
 
 from seqcli.cli.app import COMMANDS
 from seqcli.cli.options import FIRST
-from seqcli.core.config import FIELDS, option_name, tasks_of
+from seqcli.core.config import option_name
+from seqcli.core.tasks.union import all_options
 
 Run = Callable[..., Any]
 HEAVY = ("torch", "numpy", "tokenizers", "safetensors", "pydantic", "yaml", "rich.markdown", "typer.rich_utils")
@@ -44,17 +45,19 @@ def completed(words: str, shell: str = "bash") -> tuple[list[str], set[str]]:
 
 def test_the_list_of_commands_says_the_first_line_of_each() -> None:
     for entry in COMMANDS.values():
-        function = getattr(import_module(f"seqcli.cli.{entry.module}"), entry.function)
+        function = getattr(import_module(f"seqcli.cli.commands.{entry.module}"), entry.function)
         assert inspect.cleandoc(function.__doc__).split("\n")[0] == entry.help
 
 
-@pytest.mark.parametrize("args", [("--help",), ("train", "-h"), ("sample", "--help")])
+@pytest.mark.parametrize(
+    "args", [("--help",), ("train", "-h"), ("sample", "--help"), ("recipes", "-h"), ("demo", "-h")]
+)
 def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     out, modules = imported(*args)
     assert out.startswith("Usage: seqcli ")
     assert not modules & set(HEAVY)
-    of_commands = {f"seqcli.cli.{entry.module}" for entry in COMMANDS.values()}
-    called = {f"seqcli.cli.{args[0]}"} if len(args) == 2 else set()
+    of_commands = {f"seqcli.cli.commands.{entry.module}" for entry in COMMANDS.values()}
+    called = {f"seqcli.cli.commands.{args[0]}"} if len(args) == 2 else set()
     assert modules & of_commands == called
 
 
@@ -88,7 +91,7 @@ def offered(page: str) -> set[str]:
 
 def test_train_shows_what_is_used_first_and_everything_when_asked(seqcli: Run) -> None:
     short, all_ = seqcli("train", "--help").out, seqcli("train", "--help-all").out
-    every = {option_name(name) for name in FIELDS if name != "files"}
+    every = {option_name(name) for name in all_options() if name != "files"}
     assert offered(short) == {*map(option_name, FIRST), "--help"}
     assert every < offered(all_)
     assert len(short.split("\n")) < 64
@@ -99,8 +102,8 @@ def test_train_shows_what_is_used_first_and_everything_when_asked(seqcli: Run) -
 @pytest.mark.parametrize("args", [("--task", "tag"), ("words.conllu",)])
 def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -> None:
     shown = offered(seqcli("train", "--help-all", *args).out)
-    for name, field in FIELDS.items():
-        assert name == "files" or (option_name(name) in shown) == ("tag" in tasks_of(field))
+    for name, known in all_options().items():
+        assert name == "files" or (option_name(name) in shown) == ("tag" in known.tasks)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,10 @@ def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -
         ("seqcli sample --device c", ["cpu", "cuda"]),
         ("seqcli plot --what a", ["attention"]),
         ("seqcli export --to w", ["word2vec", "word2vec-binary"]),
+        ("seqcli recipes hello", ["hello-rnn"]),
+        ("seqcli recipes --copy na", ["names-classify", "names-line"]),
+        ("seqcli train --config recipe:ch", ["recipe:char-gru", "recipe:char-lstm", "recipe:chat"]),
+        ("seqcli train --config ", []),
     ],
 )
 def test_completion(words: str, wanted: list[str]) -> None:
@@ -133,6 +140,12 @@ def test_completion(words: str, wanted: list[str]) -> None:
     assert not modules & set(HEAVY)
 
 
+def test_the_list_of_recipes_needs_no_torch() -> None:
+    out, modules = imported("recipes")
+    assert "char-gru" in out
+    assert not modules & {"torch", "numpy", "pydantic"}
+
+
 def test_other_shells_are_answered_as_fast() -> None:
     found, modules = completed("seqcli tr", "zsh")
     assert '"translate"))\'' in found
@@ -142,3 +155,10 @@ def test_other_shells_are_answered_as_fast() -> None:
 def test_completion_script() -> None:
     out, _ = imported("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "complete -o default -F _seqcli_completion seqcli" in out
+
+
+def test_with_a_file_the_page_has_the_defaults_of_its_task(seqcli: Run) -> None:
+    """And for no task but that one."""
+    page = " ".join(seqcli("train", "--help-all", "sentences.conllu").out.split())
+    assert "--hidden N Hidden units in a layer. (default: 256)" in page
+    assert "lm:" not in page and "translate:" not in page

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from seqcli.core.tasks import LanguageModel, LMJob
+from seqcli.core.tasks.lm.job import LMJob
+from seqcli.core.tasks.lm.trained import LanguageModel
 
 Run = Callable[..., Any]
 

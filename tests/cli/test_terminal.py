@@ -19,8 +19,8 @@ import pytest
 import seqcli as package
 from seqcli.cli import console
 from seqcli.cli.app import main
-from seqcli.core.tasks import WordVectors
-from seqcli.core.tasks.translator import Translation
+from seqcli.core.tasks.embed.trained import WordVectors
+from seqcli.core.tasks.translate.trained import Translation
 
 Run = Callable[..., Any]
 Shown = Callable[..., str]

@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.events import Finished, Notice, Stepped
-from seqcli.core.tasks import Classifier, LanguageModel, Tagger, Translator
+from seqcli.core.tasks.classify.trained import Classifier
+from seqcli.core.tasks.lm.trained import LanguageModel
+from seqcli.core.tasks.tag.trained import Tagger
+from seqcli.core.tasks.translate.trained import Translator
+from seqcli.core.tasks.union import build
 from seqcli.core.training.checkpoint import checkpoints
 from seqcli.errors import CheckpointError, SeqcliError, TrainingError
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from seqcli.core import places, runs
-from seqcli.core.config import Config, build
+from seqcli import Config
+from seqcli.core import catalogue, places, runs
 from seqcli.core.events import Event, Finished, Notice, Stepped
 from seqcli.core.places import CONFIG, check_place, new_place
+from seqcli.core.tasks.union import build
 from seqcli.errors import CheckpointError, ConfigError, TrainingError
 
 
@@ -126,7 +127,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(corpus: Path) -> None:
         list(runs.resume("r"))
     with pytest.raises(ConfigError, match="There is a run runs/r already"):
         list(runs.train(config_of(corpus), run="r"))
-    assert [run.name for run in runs.list_runs()] == ["r"]
+    assert [run.name for run in catalogue.list_runs()] == ["r"]
     events.close()
     resumed: Any = runs.resume("r")
     until(resumed, 5)
@@ -155,7 +156,7 @@ def test_a_run_that_is_read_only(corpus: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(places, "Lock", read_only)
     with pytest.raises(CheckpointError, match="runs/r cannot be written to: Read-only file system"):
         list(runs.resume("r", {"steps": 13}))
-    assert runs.load("r").config.hidden == 4
+    assert runs.load("r").plan.hidden == 4
 
 
 # --- going away -----------------------------------------------------------------------------------------------------

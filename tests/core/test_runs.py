@@ -12,10 +12,11 @@ import pytest
 import torch
 
 import seqcli
-from seqcli.core import runs
-from seqcli.core.config import Config, build
+from seqcli import Config
+from seqcli.core import catalogue, runs
 from seqcli.core.data import cache
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.core.training import checkpoint
 from seqcli.core.training.checkpoint import checkpoints, read
@@ -125,7 +126,7 @@ def test_metrics_written_after_the_checkpoint_are_forgotten(corpus: Path) -> Non
     shutil.rmtree("runs/killed/checkpoints/step-00000014")  # as if it had been killed, not closed
     metrics = Path("runs/killed/metrics.jsonl")
     metrics.write_text(metrics.read_text().replace("\n", '\n{"step": 5, "lo\n', 1))  # by a crash long ago
-    assert [point["step"] for point in runs.read_run(Path("runs/killed")).points] == [3, 6, 7, 9, 12, 14]
+    assert [point["step"] for point in catalogue.read_run(Path("runs/killed")).points] == [3, 6, 7, 9, 12, 14]
     list(runs.resume("killed"))
     assert points(Path("runs/whole")) == points(Path("runs/killed"))
 
@@ -246,13 +247,13 @@ def test_sampling_options(trained: Path) -> None:
 def test_finding_runs(trained: Path, corpus: Path) -> None:
     list(runs.train(build({**SMALL, "files": (str(corpus),), "steps": 2}), run="newer"))
     os.utime("runs/newer/best.safetensors", (2e9, 2e9))
-    assert [r.name for r in runs.list_runs()] == ["newer", "small"]
-    assert runs.find(None).name == "newer"
-    assert runs.find(Path("runs/small")) == Path("runs/small")
+    assert [r.name for r in catalogue.list_runs()] == ["newer", "small"]
+    assert catalogue.find(None).name == "newer"
+    assert catalogue.find(Path("runs/small")) == Path("runs/small")
     with pytest.raises(CheckpointError, match="Did you mean small"):
-        runs.find("smal")
+        catalogue.find("smal")
     with pytest.raises(CheckpointError, match="Train one first"):
-        runs.find(None, "nowhere")
+        catalogue.find(None, "nowhere")
     with pytest.raises(CheckpointError, match="not a translation model: use seqcli sample"):
         runs.load("small", task="translate")
 
@@ -308,7 +309,7 @@ def test_damaged_newer_checkpoints_do_not_push_out_good_ones(corpus: Path) -> No
     (Path("runs/r/checkpoints/step-00000009") / "state.safetensors").write_bytes(b"")
     list(runs.resume("r", {"keep": 1}))
     (place,) = checkpoints(Path("runs/r"))
-    assert read(place / "state.safetensors").metadata["progress"]["step"] == 9
+    assert read(place / "state.safetensors").metadata["position"]["step"] == 9
 
 
 def test_wrong_combinations(corpus: Path) -> None:
@@ -460,14 +461,14 @@ def check_damaged(place: Path, count: int, seed: int) -> None:
         shutil.copytree(place, bad)
         damage(bad, random_)
         damaged: list[str] = []
-        found = runs.list_runs(place.parent, damaged)
+        found = catalogue.list_runs(place.parent, damaged)
         assert place.name in [run.name for run in found]
         assert len(found) + len(damaged) <= 2
         for run in found:
             assert run.step >= 0
             assert run.val_loss is None or math.isfinite(run.val_loss)
         assert all(bad.name in text for text in damaged)
-        assert runs.newest(place.parent) in (place, bad)
+        assert catalogue.newest(place.parent) in (place, bad)
         complaints += len(damaged)
         shutil.rmtree(bad)
     assert complaints > count / 5
@@ -485,12 +486,12 @@ def test_no_damaged_run_ever_hides_the_others(trained: Path) -> None:
 def test_a_run_that_goes_away_while_it_is_listed(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     glob = Path.glob
     monkeypatch.setattr(Path, "glob", lambda self, pattern: [Path("runs/gone/config.yaml"), *glob(self, pattern)])
-    assert [run.name for run in runs.list_runs()] == ["small"]
-    assert runs.newest() == trained
+    assert [run.name for run in catalogue.list_runs()] == ["small"]
+    assert catalogue.newest() == trained
 
 
 def test_the_best_point_is_one_with_a_number(trained: Path) -> None:
     with (trained / "metrics.jsonl").open("w") as file:
         for loss in ("null", "2.5", "NaN", '"low"', "-Infinity", "1.5", "1e999", "2.0"):
             file.write(f'{{"step": 1, "val_loss": {loss}}}\n')
-    assert runs.read_run(trained).val_loss == 1.5
+    assert catalogue.read_run(trained).val_loss == 1.5

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from seqcli import Config
 from seqcli.core import strict_yaml
-from seqcli.core.config import Config, build, read_yaml
+from seqcli.core.config import read_yaml
 from seqcli.core.strict_yaml import YamlError
+from seqcli.core.tasks.union import build
 from seqcli.errors import ConfigError
 
 GOOD = """# a recipe

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seqcli.core.data.labelled import LabelReader
-from seqcli.core.data.sentences import read_sentences
+from seqcli.core.tasks.classify.table import LabelReader
+from seqcli.core.tasks.tag.sentences import read_sentences
 
 DATA = Path(__file__).parents[2] / "data"
 FILES = ["chat.tsv", "dates.tsv", "phrases.tsv", "sums.tsv"]

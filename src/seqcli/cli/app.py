@@ -1,4 +1,4 @@
-"""The command line: what commands there are. One thin file a command, imported when it is called."""
+"""The command line and the table of its commands. Each command is a file of its own, imported when it is called."""
 
 from typing import Annotated
 
@@ -8,7 +8,9 @@ from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.command import NAMES, Entry, Group
 
-COMMANDS = {  # each line of help is the first of the command's own docstring; a test holds them together
+# The help of each command is the first line of its docstring, repeated here so that showing help imports no command. A
+# test makes sure that the two are equal.
+COMMANDS = {
     "train": Entry("train", "train", "Train a model on a file of yours: [bold]seqcli train corpus.txt[/]"),
     "sample": Entry(
         "sample", "sample", "Write text with a trained language model: [bold]seqcli sample --prime hello[/]"
@@ -44,11 +46,17 @@ COMMANDS = {  # each line of help is the first of the command's own docstring; a
         "export",
         "Write word vectors for other programs: [bold]seqcli export RUN --to word2vec vectors.txt[/]",
     ),
+    "recipes": Entry(
+        "recipes",
+        "recipes",
+        "List the recipes, one a textbook system, to train with: [bold]seqcli train --config recipe:NAME[/]",
+    ),
+    "demo": Entry("demo", "demo", "Train on a small text of ours and write some more of it, in about a minute."),
 }
 
 
 class Seqcli(Group):
-    """The commands."""
+    """The group of all commands."""
 
     entries = COMMANDS
 
@@ -72,12 +80,13 @@ def common(
 ) -> None:
     """Train recurrent sequence models on your own text; sample, translate, tag, classify with them; measure them.
 
-    First steps: [bold]seqcli train corpus.txt[/], then [bold]seqcli sample --prime hello[/].
+    First steps: [bold]seqcli demo[/]; then with your own text [bold]seqcli train corpus.txt[/] and
+    [bold]seqcli sample --prime hello[/].
     """
 
 
 def main() -> None:
-    """Run the command line; the entry point of `seqcli` and of `python -m seqcli`."""
+    """Run the command line. This is the entry point of `seqcli` and of `python -m seqcli`."""
     console.use_utf8()
     with console.errors_mapped():
         app(prog_name="seqcli")

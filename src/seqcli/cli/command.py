@@ -17,8 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from seqcli.cli import console, help
-from seqcli.cli.waiting import wait_asleep
+from seqcli.cli import console, help, process
 from seqcli.core.config import Limits, parts, refusal
 from seqcli.errors import ConfigError
 
@@ -27,7 +26,7 @@ UsageError: Any = typer.BadParameter.__base__  # typer does not name it
 
 
 class Entry(NamedTuple):
-    """In which module of seqcli.cli a command is, its function, and its line in the list of commands."""
+    """In which module of seqcli.cli.commands a command is, its function, and its line in the list of commands."""
 
     module: str
     function: str
@@ -87,7 +86,7 @@ class Group(TyperGroup):
     def load(self, name: str) -> Any:
         """Import a command."""
         entry = self.entries[name]
-        function = getattr(import_module(f"seqcli.cli.{entry.module}"), entry.function)
+        function = getattr(import_module(f"seqcli.cli.commands.{entry.module}"), entry.function)
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=NAMES)
         single.command(name=name, cls=Command)(guarded(function))
         return typer.main.get_command(single)
@@ -135,7 +134,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         with console.errors_mapped():
-            wait_asleep()
+            process.prepare()
             command(*args, **kwargs)
 
     return run
@@ -219,6 +218,21 @@ def run_names(ctx: typer.Context, incomplete: str) -> list[str]:
     except OSError:
         return []
     return sorted(name for name in found if name.startswith(incomplete) and name == console.shown(name))
+
+
+def config_names(incomplete: str) -> list[str]:
+    """The recipes, where a name begins as theirs do; otherwise nothing, and the shell completes files."""
+    from seqcli.core.recipes import PREFIX, names
+
+    found = [PREFIX + name for name in names()] if incomplete else []
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """The recipes whose names begin so."""
+    from seqcli.core.recipes import names
+
+    return [name for name in names() if name.startswith(incomplete)]
 
 
 def one_of(*choices: str) -> Callable[[str], list[str]]:

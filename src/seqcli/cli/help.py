@@ -5,7 +5,7 @@ for what they import.
 """
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,14 @@ NARROW = 60  # below it, what an option does stands under its name
 KINDS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
 
 
-def page(ctx: Any, only: Collection[str] | None = None) -> str:
-    """The page of a command, or of the group of all; `only` names the options to show, None all."""
+Told = Mapping[str, tuple[str, str | None]]  # by an option's name, its help and its default in words
+
+
+def page(ctx: Any, only: Collection[str] | None = None, told: Told | None = None) -> str:
+    """The page of a command, or of the group of all; `only` names the options to show, None all.
+
+    `told` says of options what they are here, where that is less than what they are in general.
+    """
     command, width = ctx.command, console.stdout.width
     usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
     lines = [*wrapped(Text.assemble(("Usage: ", "bold"), usage), width, hang=7), Text()]
@@ -38,7 +44,7 @@ def page(ctx: Any, only: Collection[str] | None = None) -> str:
             left_out += 1
         elif not param.hidden:
             title = getattr(param, "rich_help_panel", None) or "Options"
-            sections.setdefault(title, []).append((names(param), meaning(param)))
+            sections.setdefault(title, []).append((names(param), meaning(param, (told or {}).get(param.name))))
     longest = max(name.cell_len for rows in sections.values() for name, _ in rows)
     for title, rows in sections.items():
         if rows:
@@ -73,13 +79,13 @@ def names(param: Any) -> Text:
     return text
 
 
-def meaning(param: Any) -> Text:
-    """What an option does, its choices, and what it is when it is not given."""
-    text = Text.from_markup(param.help or "")
+def meaning(param: Any, told: tuple[str, str | None] | None = None) -> Text:
+    """What an option does, its choices, and what it is when it is not given; `told` are the first and the last."""
+    text = Text.from_markup(told[0] if told else param.help or "")
     if choices := choices_of_enum(parts(getattr(param, "annotation", None))[0]):
         text.append(f" One of {', '.join(choices)}.")
     notes = []
-    if (default := default_of(param)) is not None:
+    if (default := told[1] if told else default_of(param)) is not None:
         notes.append(f"default: {default}")
     if param.envvar:
         notes.append(f"or {param.envvar} of the environment")

@@ -4,19 +4,33 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import ClassVar
 
 from seqcli.cli import console
 
 Show = Callable[[Sequence[str]], None]
 
 
-class Printer(Protocol):
-    """What prints answers: it is told of a line that could not be read, and knows afterwards whether there was one."""
+class Printer:
+    """Prints the answers to lines, in their order; the base of those of the commands.
 
-    failed: bool
+    `line` is the number of the last line of the input that was answered. A line that could not be read is answered by
+    an empty one, or by `nothing` where the answers are JSON.
+    """
 
-    def fail(self, why: str) -> None: ...
+    nothing: ClassVar[dict[str, object]]
+
+    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+        self.json, self.quiet = json, quiet
+        self.line = 0
+        self.failed = False
+
+    def fail(self, why: str) -> None:
+        """Say why the next line could not be read, and answer it all the same."""
+        self.line += 1
+        self.failed = True
+        console.fail(f"Line {self.line} of the input {why}; an empty line stands for it.")
+        console.print_json(self.nothing) if self.json else console.write()
 
 
 def answer(texts: Sequence[str] | None, show: Show, out: Printer) -> None:

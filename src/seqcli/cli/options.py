@@ -1,13 +1,27 @@
-"""Options that commands share, and the options of `train`, which are made from the configuration's fields."""
+"""Options that commands share, and flags that are made from the fields of options."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from seqcli.cli.command import one_of, run_names
-from seqcli.core.config import FIELDS, auto_of, choices_of, help_of, option_name, panel_of, parts, tasks_of
+from seqcli.core.config import (
+    Options,
+    and_,
+    choices_of,
+    default_in_words,
+    fields_of,
+    help_of,
+    option_name,
+    panel_of,
+    parts,
+)
+from seqcli.core.options import Machine
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import all_options
 
 A_RUN = "A run's name, its directory, or a .safetensors file."
 Run = Annotated[
@@ -17,17 +31,13 @@ Run = Annotated[
 RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", envvar="SEQCLI_RUNS", help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.")]
-Seed = Annotated[
-    int | None,
-    typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the random choices.", show_default="another each time"),
-]
 Device = Annotated[
     str,
     typer.Option(
         "--device",
         metavar="NAME",
         help="auto, cpu, cuda or mps.",
-        autocompletion=one_of(*choices_of(FIELDS["device"])),
+        autocompletion=one_of(*choices_of(fields_of(Machine)["device"])),
     ),
 ]
 Threads = Annotated[
@@ -35,8 +45,8 @@ Threads = Annotated[
 ]
 
 
-ALIASES = {"embedding_dim": ("--dim",)}
-METAVARS = {"text_column": "COLUMN", "label_column": "COLUMN"}
+ALIASES = {"embedding_dim": ("--dim",), "num_samples": ("-n",)}
+METAVARS = {"text_column": "COLUMN", "label_column": "COLUMN", "stop": "TEXT"}
 KINDS = {int: "N", float: "X", bool: None}
 FIRST = (  # what people use first, on the page of --help; --help-all has everything
     *("task", "valid", "unit", "tokens", "cell", "hidden", "layers", "dropout", "minutes", "epochs", "steps"),
@@ -44,41 +54,83 @@ FIRST = (  # what people use first, on the page of --help; --help-all has everyt
 )
 
 
-def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for every field of Config but `files`, given to it as `options` when typed; before its
-    own ones, because they are what its help is read for.
+@dataclass(frozen=True)
+class Flag:
+    """A flag of the command line, as made from the field of an option."""
 
-    Values reach the configuration as they were typed; it alone checks them, so that all errors are reported at once.
-    """
-    own = inspect.signature(command, eval_str=True).parameters
-    made = []
-    for name, field in FIELDS.items():
-        if name == "files":
-            continue
-        choices, tasks, (kind, *_) = choices_of(field), tasks_of(field), parts(field.type)
-        default = auto_of(field) if field.default in (None, False) else str(field.default)
-        help_ = help_of(field) + (f" One of {', '.join(choices)}." if choices else "")
-        help_ += f" Only for {' and '.join(tasks)}." if len(tasks) <= 2 else ""
-        flag = option_name(name)
+    name: str
+    kind: Any
+    panel: str
+    help: str
+    default: str | None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def help_with_choices(self) -> str:
+        """Its help, and what it may be."""
+        return self.help + (f" One of {', '.join(self.choices)}." if len(self.choices) > 1 else "")
+
+    def parameter(self) -> inspect.Parameter:
+        """What typer makes the flag of. A value reaches the command as it was typed: the options check it."""
         typed = typer.Option(
-            *([f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag, *ALIASES.get(name, ())]),
-            help=help_,
-            rich_help_panel=panel_of(field),
-            show_default=default or False,
-            metavar=METAVARS.get(name) or ("NAME" if choices else KINDS.get(kind, "FILE")),
-            autocompletion=one_of(*choices) if choices else None,
+            *(
+                [f"{option_name(self.name)}/--no-{option_name(self.name)[2:]}"]
+                if self.kind is bool
+                else [option_name(self.name), *ALIASES.get(self.name, ())]
+            ),
+            help=self.help_with_choices,
+            rich_help_panel=self.panel,
+            show_default=self.default or False,
+            metavar=METAVARS.get(self.name) or ("NAME" if self.choices else KINDS.get(self.kind, "FILE")),
+            autocompletion=one_of(*self.choices) if self.choices else None,
         )
-        annotation: Any = Annotated[bool | None, typed] if kind is bool else Annotated[str | None, typed]
-        made.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+        annotation: Any = Annotated[bool | None, typed] if self.kind is bool else Annotated[str | None, typed]
+        return inspect.Parameter(self.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
-    def wrapper(**values: Any) -> None:
-        typed = {p.name: values.pop(p.name) for p in made}
-        command(**values, options={k: v for k, v in typed.items() if v is not None})
 
-    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.values() if p.name != "options"]
-    wrapper.__doc__ = command.__doc__
-    wrapper.__name__ = command.__name__
-    wrapper.first_options = FIRST  # type: ignore[attr-defined]  # read by seqcli.cli.command
-    wrapper.__signature__ = inspect.Signature([*made, *kept])  # type: ignore[attr-defined]  # read by typer
-    wrapper.__annotations__ = {p.name: p.annotation for p in (*made, *kept)}
-    return wrapper
+def training_flags() -> Iterator[Flag]:
+    """Those of `train`: the options of all tasks, but for the files."""
+    for name, known in all_options().items():
+        if name != "files":
+            choices = tuple(TASKS) if name == "task" else known.choices
+            only = f" Only for {and_(known.tasks)}." if len(known.tasks) <= 2 else ""
+            yield Flag(name, parts(known.first.type)[0], known.panel, known.help + only, known.default, choices)
+
+
+def of_task(task: str) -> dict[str, tuple[str, str | None]]:
+    """What the options of one task are, by name: their help, and their default in words."""
+    flags = {flag.name: flag for flag in flags_of(TASKS[task].options)}
+    return {name: (flag.help_with_choices, flag.default) for name, flag in flags.items() if name != "task"}
+
+
+def flags_of(options: type[Options]) -> Iterator[Flag]:
+    """Those of one class of options."""
+    for name, field in fields_of(options).items():
+        kind, shown = parts(field.type)[0], default_in_words(field)
+        yield Flag(name, kind, panel_of(field), help_of(field), shown, choices_of(field))
+
+
+def with_flags(
+    flags: Iterable[Flag], first: tuple[str, ...] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command these flags, before its own ones, because they are what its help is read for. What was typed of
+    them reaches the command as `options`, by name. With `first` its page of help shows only those of that name."""
+    made = [flag.parameter() for flag in flags]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+
+        def wrapper(**values: Any) -> None:
+            typed = {p.name: values.pop(p.name) for p in made}
+            command(**values, options={k: v for k, v in typed.items() if v is not None})
+
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.values() if p.name != "options"]
+        wrapper.__doc__ = command.__doc__
+        wrapper.__name__ = command.__name__
+        if first is not None:
+            wrapper.first_options = first  # type: ignore[attr-defined]  # read by seqcli.cli.command
+        wrapper.__signature__ = inspect.Signature([*made, *kept])  # type: ignore[attr-defined]  # read by typer
+        wrapper.__annotations__ = {p.name: p.annotation for p in (*made, *kept)}
+        return wrapper
+
+    return decorate

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from rich.console import Group
 from rich.live import Live
@@ -16,17 +16,23 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, figure, stderr
-from seqcli.core.events import Evaluated, Event, Finished, Logged, Notice, Planned, Previewed, Started, Stepped, Tested
+from seqcli.core.events import (
+    Evaluated,
+    Event,
+    Finished,
+    Logged,
+    Notice,
+    Planned,
+    Previewed,
+    Saved,
+    Started,
+    Stepped,
+    Tested,
+)
+from seqcli.core.tasks.registry import TASKS
 
 HEADING = len("  model  ")  # of a line of the description
 CARET_C = 3  # columns that stay free: the terminal writes ^C there, and would begin a line with it
-TRY = {  # what to type after a training
-    "lm": "sample",
-    "translate": "translate",
-    "tag": 'tag "some words"',
-    "classify": 'classify "some words"',
-    "embed": "neighbors WORD",
-}
 
 
 @contextmanager
@@ -51,14 +57,53 @@ class Drawer:
 
     def __init__(self, runs_dir: str) -> None:
         self.runs_dir = runs_dir
-        self.run_dir, self.task = Path(runs_dir), "lm"
+        self.run_dir, self.task = Path(runs_dir), ""
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
-            self.run_dir, self.task = event.run_dir, str(event.settings["task"])
-        draw = getattr(self, "on_" + type(event).__name__.lower(), None)
-        if draw is not None:
-            draw(event)
+            self.run_dir, self.task = event.run_dir, event.plan.task
+        match event:
+            case Started():
+                self.on_started(event)
+            case Notice():
+                self.on_notice(event)
+            case Planned():
+                self.on_planned(event)
+            case Stepped():
+                self.on_stepped(event)
+            case Logged():
+                self.on_logged(event)
+            case Evaluated():
+                self.on_evaluated(event)
+            case Previewed():
+                self.on_previewed(event)
+            case Saved():
+                pass
+            case Finished():
+                self.on_finished(event)
+            case Tested():
+                self.on_tested(event)
+            case _:
+                assert_never(event)
+
+    def on_started(self, event: Started) -> None:
+        """Show what is going to be trained; the others show what their events say. Here nothing is shown."""
+
+    def on_notice(self, event: Notice) -> None: ...
+
+    def on_planned(self, event: Planned) -> None: ...
+
+    def on_stepped(self, event: Stepped) -> None: ...
+
+    def on_logged(self, event: Logged) -> None: ...
+
+    def on_evaluated(self, event: Evaluated) -> None: ...
+
+    def on_previewed(self, event: Previewed) -> None: ...
+
+    def on_finished(self, event: Finished) -> None: ...
+
+    def on_tested(self, event: Tested) -> None: ...
 
     @property
     def named(self) -> str:
@@ -69,6 +114,11 @@ class Drawer:
     def resume_command(self) -> str:
         """What to type to go on with this run."""
         return f"seqcli train --resume {self.named}"
+
+
+def assert_never(event: NoReturn) -> NoReturn:
+    """A case that there is not; the type checker sees to that."""
+    raise AssertionError(event)
 
 
 class JsonDrawer(Drawer):
@@ -84,7 +134,7 @@ class PlainDrawer(Drawer):
     """One plain line a log point; samples where they were asked for."""
 
     def on_started(self, event: Started) -> None:
-        self._samples = bool(event.settings["sample_every"])
+        self._samples = bool(event.plan.sample_every)
         for line in description(event):
             stderr.print(Text(line))
 
@@ -142,7 +192,7 @@ class LiveDrawer(Drawer):
         self._live = Live(self._figures(), console=stderr, refresh_per_second=8, transient=True)
         self._live.start()
 
-    def on_stepped(self, event: Any) -> None:
+    def on_stepped(self, event: Stepped) -> None:
         self._step = event.step
         if self._live is not None and event.step % 5 == 0:
             self._live.update(self._figures())
@@ -220,48 +270,19 @@ class LiveDrawer(Drawer):
 
 
 def description(event: Started) -> list[str]:
-    """What is going to be trained, and what `auto` became."""
-    s = event.settings
-    if s["task"] == "embed":
-        return _embed_description(event)
-    network = f"{s['cell']} {s['layers']} x {s['hidden']}"
-    network += ", one-hot" if s["encoding"] == "one-hot" else f", embedding {s['embedding_dim']}"
-    network += f", dropout {s['dropout']:g}" if s["dropout"] else ""
-    budget = f"{event.total_steps} steps" if event.total_steps else f"{s['minutes']:g} min"
+    """What is going to be trained, and what was decided."""
+    plan = event.plan
+    budget = f"{event.total_steps} steps" if event.total_steps else f"{plan.minutes:g} min"
     if event.step:
         budget += f", from step {event.step}"
-    data = f"{count(event.train_tokens)} {s['tokens']} tokens, {count(event.valid_tokens)} for validation"
-    rows = {"lm": f"x {s['window']}", "translate": "pairs", "tag": "sentences", "classify": "texts"}[str(s["task"])]
-    batch = f"{s['batch_size']} {rows}" if s["batch_size"] else f"{s['batch_tokens']} tokens"
-    if s["task"] in ("tag", "classify"):
-        network = "bidirectional " * bool(s["bidirectional"]) + network
-        network += f", {s['pool']} pooling" if s["task"] == "classify" else ""
-        network += f", characters by {s['characters']}" if s["task"] == "tag" and s["characters"] != "none" else ""
-        network += ", random field" * bool(s["crf"])
-    if s["task"] == "translate":
-        network = (
-            f"{'bidirectional ' * bool(s['bidirectional'])}encoder, {s['attention']} attention, decoder; {network}"
-        )
-    how = f"{s['optimizer']} {s['lr']:g} {s['schedule']}, batch {batch}"
-    return [
-        f"{event.run_dir}",
-        f"  model  {network}: {count(event.parameters)} parameters",
-        f"  data   {data}, vocabulary {count(event.vocab_size)}",
-        f"  train  {how}, {s['precision']} on {s['device']}, {budget}",
-    ]
-
-
-def _embed_description(event: Started) -> list[str]:
-    s = event.settings
-    budget = f"{event.total_steps} steps" if event.total_steps else f"{s['minutes']:g} min"
-    budget += f", from step {event.step}" if event.step else ""
-    how = f"{s['negatives']} negatives" if s["negatives"] else "full softmax"
     valid = f", {count(event.valid_tokens)} for validation" if event.valid_tokens else ""
+    data = f"{count(event.train_tokens)} {plan.tokens_in_words}{valid}, vocabulary {count(event.vocab_size)}"
+    how = f"{plan.optimizer} {plan.lr:g} {plan.schedule}, batch {plan.batch_in_words}"
     return [
         f"{event.run_dir}",
-        f"  model  {s['objective']}, window {s['window']}, {how}, width {s['embedding_dim']}",
-        f"  data   {count(event.train_tokens)} words and line ends{valid}, vocabulary {count(event.vocab_size)}",
-        f"  train  sgd {s['lr']:g} {s['schedule']}, {s['batch_size']} words an update, fp32 on {s['device']}, {budget}",
+        f"  model  {plan.network_in_words}: {count(event.parameters)} parameters",
+        f"  data   {data}",
+        f"  train  {how}, {plan.precision} on {plan.device}, {budget}",
     ]
 
 
@@ -298,7 +319,7 @@ def summary(event: Finished, named: str, task: str) -> list[str]:
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best(event)}.",
         f"  model   {event.run_dir / 'best.safetensors'}",
-        f"  try it  seqcli {TRY[task]} --run {named}",
+        f"  try it  seqcli {TASKS[task].try_it} --run {named}",
         f"  measure seqcli eval FILE --run {named}",
     ]
 

@@ -1,8 +1,8 @@
-"""Files that are written whole and read with suspicion, and locks.
+"""Atomic writing of files and directories, careful reading, and file locks.
 
-Everything that seqcli keeps is written by `writing` or `making`: under a temporary name in the same directory, brought
-to the disk, and only then moved to its place. So a reader, a crash or a full disk finds the old file or the new one,
-never a half.
+Everything that seqcli keeps is written by `writing` or `making`. They write under a temporary name in the same
+directory, flush the data to the disk (fsync), and then rename. So whatever happens, even a crash or a full disk, there
+is either the complete old file or the complete new one, never a half-written one.
 """
 
 import errno
@@ -19,19 +19,20 @@ from typing import IO
 
 from seqcli.errors import DataError
 
-PATIENCE = 5.0  # seconds that somebody at the other end of a pipe is waited for
-MOST_ENTRIES = 200_000  # of a directory that is searched for files
-NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # Windows has no pipes among its files
+PATIENCE = 5.0  # how many seconds to wait for a program at the other end of a pipe
+MOST_ENTRIES = 200_000  # `files_below` gives up on a directory with more entries
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # Windows has no named pipes among its files, and no such flag
 
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes the place of `path`, whole, when the block ends; if it fails, nothing changes.
+    """Open a file for writing that replaces `path` when the `with` block ends. If the block fails, nothing changes.
 
-    A link is followed, and what it points to is replaced. What is no regular file, such as a pipe or a device, and
-    what this process already writes its output to, is written to and never replaced. Raises OSError.
+    A symbolic link is followed, and the file that it points to is replaced. If `path` is not a regular file but a pipe
+    or a device, or if it is the file that this process already writes its output to, it is written to directly and not
+    replaced. Raises OSError.
     """
     there = _stat(path)
     if there is not None and (own := _own_output(there)) is not None:
@@ -60,17 +61,17 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file, as `writing` does. Raises OSError, and leaves what was there."""
+    """Write a file atomically, as `writing` does. Raises OSError; then the old file is unchanged."""
     with writing(path) as file:
         file.write(data)
 
 
 @contextmanager
 def making(place: Path) -> Iterator[Path]:
-    """A directory to write files into, which becomes `place`, whole, when the block ends.
+    """Make a directory to write files into. It becomes `place` when the `with` block ends, if that succeeds.
 
-    A directory with files that stands there already, because another process has made the same one, is left as it is.
-    Raises OSError.
+    If `place` exists by then, because another process has made the same directory meanwhile, that one is kept. Raises
+    OSError.
     """
     temporary = _beside(place)
     temporary.mkdir()
@@ -91,7 +92,7 @@ def making(place: Path) -> Iterator[Path]:
 
 
 def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to the disk, where the system can do that."""
+    """Flush the entries of a directory to the disk, so that a renaming survives a crash, where that is possible."""
     with suppress(OSError):
         opened = os.open(path, os.O_RDONLY)
         try:
@@ -101,7 +102,7 @@ def sync_directory(path: Path) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Raises DataError when no file can be written there, so that it is said before the work and not after it."""
+    """Raise DataError if no file can be written at this path, so that the user hears of it before the work is done."""
     why = None
     try:
         there = _stat(path)
@@ -122,7 +123,7 @@ def check_target(path: Path) -> None:
 
 
 def is_own_output(path: Path) -> bool:
-    """Whether this path, like /dev/stdout, is where this process writes its output."""
+    """Return whether a path is the file that this process writes its output to, as /dev/stdout is."""
     try:
         there = _stat(path)
     except OSError:
@@ -131,21 +132,21 @@ def is_own_output(path: Path) -> bool:
 
 
 def _own_output(there: os.stat_result) -> int | None:
-    """The number of the output stream, 1 or 2, that is this very file."""
+    """Return the file descriptor, 1 or 2, of the output stream that is this file, or None."""
     for number in (1, 2):
-        with suppress(OSError):  # it may be closed
+        with suppress(OSError):  # the stream may be closed
             if os.path.samestat(os.fstat(number), there):
                 return number
     return None
 
 
 def _beside(path: Path) -> Path:
-    """A new name in the same directory, hidden, and short enough where the path's own name is long."""
+    """Return a new path with a hidden name in the same directory. It is short even if the name of `path` is long."""
     return path.with_name(f".{path.name[:32]}.{secrets.token_hex(6)}.tmp")
 
 
 def _open_special(path: Path, mode: int) -> IO[bytes]:
-    """Open a pipe or a device to write to. Raises OSError when nobody comes to read from the pipe."""
+    """Open a pipe or a device for writing. Raises OSError when no program reads from the pipe within `PATIENCE`."""
     opened = None
     until = time.monotonic() + PATIENCE
     while opened is None:
@@ -165,23 +166,23 @@ def _open_special(path: Path, mode: int) -> IO[bytes]:
 
 
 def open_regular(path: Path, buffering: int = -1) -> IO[bytes]:
-    """Open a file for reading; links are followed.
+    """Open a regular file for reading. Symbolic links are followed.
 
-    Raises OSError, with words for its reason, for what is no regular file: a pipe could be waited for without end, and
-    a device may have no end.
+    Raises OSError, with a readable reason, for anything else: reading from a pipe could wait forever, and a device may
+    have no end.
     """
     _check_kind(path, pipes=False)
     file = open(path, "rb", buffering, opener=_open_at_once)  # noqa: SIM115 - the caller closes it
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was changed meanwhile
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was replaced after the check
         file.close()
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return file
 
 
 def read_small(path: Path, most: int = 1 << 22) -> bytes:
-    """What a small file holds; a pipe is read too, as long as something comes every few seconds.
+    """Read the whole of a small file, or of a pipe as long as data come through it at least every few seconds.
 
-    Raises OSError, with words for its reason, for a directory or a device, and for more than `most` bytes.
+    Raises OSError, with a readable reason, for a directory or a device, and for more than `most` bytes.
     """
     _check_kind(path, pipes=True)
     data = b""
@@ -198,10 +199,10 @@ def read_small(path: Path, most: int = 1 << 22) -> bytes:
 
 
 def files_below(directory: Path, suffix: str) -> list[Path]:
-    """The regular files with that ending in a directory and those below it, in sorted order; linked directories are
-    not entered.
+    """Return the regular files whose names end with `suffix` in a directory and its subdirectories, sorted.
 
-    Raises DataError for a directory so large that it can hardly be meant, such as the root of a disk.
+    Symbolic links to directories are not followed. Raises DataError for a directory with so many entries that it can
+    hardly be meant, such as the root of a disk.
     """
     found: list[Path] = []
     seen = 0
@@ -217,17 +218,20 @@ def files_below(directory: Path, suffix: str) -> list[Path]:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """What stands there, links followed; None where there is nothing. Raises OSError, for impossible names too."""
+    """Return the status of a file, following links, or None if it does not exist.
+
+    Raises OSError, also for names that no file can have.
+    """
     try:
         return path.stat()
     except FileNotFoundError:
         return None
-    except ValueError:  # a NUL, or a letter that no file name can have
+    except ValueError:  # the name has a NUL, or another character that no file name can have
         raise OSError(errno.EINVAL, "this is no name of a file", str(path)) from None
 
 
 def _check_kind(path: Path, *, pipes: bool) -> None:
-    """Raises OSError for what is neither a regular file nor, where they are allowed, a pipe."""
+    """Raise OSError unless a path is a regular file or, where `pipes` allows it, a pipe."""
     there = _stat(path)
     if there is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
@@ -240,12 +244,15 @@ def _check_kind(path: Path, *, pipes: bool) -> None:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for the other end of a pipe."""
+    """An opener for `open` that does not wait for the other end of a pipe."""
     return os.open(path, flags | NONBLOCK, 0o666)
 
 
 def _arrives(opened: int) -> bool:
-    """Whether the pipe has something to read, or its end, before patience is lost."""
+    """Wait until a pipe has data to read or is closed. Returns False if neither happens within `PATIENCE`.
+
+    `opened` is its file descriptor.
+    """
     poll = select.poll()
     poll.register(opened, select.POLLIN | select.POLLHUP)
     return bool(poll.poll(PATIENCE * 1000))
@@ -255,11 +262,11 @@ def _arrives(opened: int) -> bool:
 
 
 class Lock:
-    """A lock on a file, made where it is missing: one process at a time holds it, and the system takes it back when
-    that process ends, however it ends.
+    """A lock on a file, which only one process at a time can hold. The file is created if it does not exist.
 
-    `works` is False where the file system has no locks. Raises BlockingIOError when another process holds it, OSError
-    when the file cannot be written.
+    The operating system releases the lock when the process ends, however it ends. `works` is False where the file
+    system has no locks. Raises BlockingIOError when another process holds the lock, OSError when the file cannot be
+    written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -267,12 +274,14 @@ class Lock:
         self._file = open(path, "ab", opener=_open_at_once)  # noqa: SIM115 - held until `__exit__`
         try:
             self.works = self._take()
-            self._numbered = self._is_the_one()  # some network file systems number a file anew whenever it is asked for
+            # Some network file systems give a file another inode number each time, so it cannot be recognized by that.
+            self._numbered = self._is_the_one()
         except BaseException:
             self._file.close()
             raise
 
     def _take(self) -> bool:
+        """Take the lock. Returns False where there are no locks; raises BlockingIOError if another process holds it."""
         try:
             import fcntl
         except ImportError:  # Windows
@@ -286,12 +295,13 @@ class Lock:
         return True
 
     def in_place(self) -> bool:
-        """Whether the file still stands where it was locked: not removed, not moved away with its directory."""
+        """Return whether the locked file is still at its path: neither deleted nor moved away with its directory."""
         if self._numbered:
             return self._is_the_one()
         return self._path.exists()
 
     def _is_the_one(self) -> bool:
+        """Return whether the file at the path is the one that was opened."""
         try:
             return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
         except OSError:

@@ -1,4 +1,4 @@
-"""The directory of a run: named, made, locked while the run is trained, and watched."""
+"""The directory of a run: choosing its name, creating it, locking it, and noticing when it disappears."""
 
 import errno
 import itertools
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seqcli.core.config import Config
 from seqcli.core.files import Lock
+from seqcli.core.options import TrainingOptions
 from seqcli.errors import CheckpointError, ConfigError, TrainingError
 
 CONFIG = "config.yaml"
@@ -17,7 +17,7 @@ LOCK = ".lock"
 
 
 def check_place(run: str | None, runs_dir: Path) -> None:
-    """Raises ConfigError when a name is taken or is no name, or when nothing can be written where the runs are."""
+    """Raise ConfigError if the name of a run is taken or no valid name, or if `runs_dir` cannot be written to."""
     if run is not None:
         if run in ("", ".", "..") or Path(run).name != run or not run.isprintable():
             raise ConfigError(f"--run {run!r} must be a plain name; say where with --runs-dir.")
@@ -30,15 +30,17 @@ def check_place(run: str | None, runs_dir: Path) -> None:
 
 
 @contextmanager
-def new_place(config: Config, run: str | None, runs_dir: Path) -> Iterator[tuple[Path, Lock]]:
-    """A new directory for a run, and its lock. Where nothing comes of the run, the directory is removed again.
+def new_place(options: TrainingOptions, run: str | None, runs_dir: Path) -> Iterator[tuple[Path, Lock]]:
+    """Create the directory of a new run and lock it. Gives the directory and the lock to the `with` block.
 
-    Making the directory is what takes the name, so no two processes can have the same one. Raises ConfigError.
+    Without a name, the first free one is taken. Creating the directory is what claims the name, so two processes can
+    never have the same one. If the block ends before it has written the configuration, the directory is deleted again.
+    Raises ConfigError when it cannot be created.
     """
     made = [path for path in (runs_dir, *runs_dir.parents) if not path.exists()]
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        place = _made(runs_dir / run) if run is not None else _first_free(runs_dir, _name_for(config))
+        place = _made(runs_dir / run) if run is not None else _first_free(runs_dir, _name_for(options))
     except OSError as error:
         raise not_made(runs_dir / (run or ""), error) from None
     try:
@@ -53,6 +55,7 @@ def new_place(config: Config, run: str | None, runs_dir: Path) -> Iterator[tuple
 
 
 def _made(place: Path) -> Path:
+    """Create a directory. Raises ConfigError if it exists."""
     try:
         place.mkdir()
     except FileExistsError:
@@ -61,7 +64,7 @@ def _made(place: Path) -> Path:
 
 
 def _first_free(runs_dir: Path, name: str) -> Path:
-    """NAME, NAME-2, NAME-3, ...: the first that is not there yet."""
+    """Create the first directory of NAME, NAME-2, NAME-3, ... that does not exist yet, and return it."""
     for count in itertools.count(1):
         place = runs_dir / (name if count == 1 else f"{name}-{count}")
         with suppress(FileExistsError):
@@ -70,17 +73,19 @@ def _first_free(runs_dir: Path, name: str) -> Path:
     return place
 
 
-def _name_for(config: Config) -> str:
-    """A name for a run, from what it is trained on and by."""
-    named = config.files[0] if config.files else config.source or "text"
+def _name_for(options: TrainingOptions) -> str:
+    """Return a name for a run, made of the name of its first file and the kind of its model."""
+    named = options.inputs[0] if options.inputs else "text"
     stem = os.fsencode(Path(os.path.realpath(named)).stem)[:150].decode("utf-8", "ignore")
-    kind = config.objective if config.task == "embed" else config.cell
-    return re.sub(r"[^\w.-]+", "-", f"{stem}-{kind}").strip("-.") or "run"
+    return re.sub(r"[^\w.-]+", "-", f"{stem}-{options.kind}").strip("-.") or "run"
 
 
 @contextmanager
 def locked(place: Path) -> Iterator[Lock]:
-    """Within, no other process trains this run. Raises CheckpointError when one does, or when it is read-only."""
+    """Lock the directory of a run during the `with` block, so that no other process trains it.
+
+    Raises CheckpointError when another process does, or when the directory cannot be written to.
+    """
     try:
         lock = Lock(place / LOCK)
     except BlockingIOError:
@@ -94,7 +99,7 @@ def locked(place: Path) -> Iterator[Lock]:
 
 
 def check_there(place: Path, lock: Lock) -> None:
-    """Raises TrainingError when the run's directory is not what it was."""
+    """Raise TrainingError if the directory of a run has been deleted, moved or replaced since it was locked."""
     if not (lock.in_place() and (place / CONFIG).is_file()):
         raise TrainingError(
             f"The run directory {place} was removed, moved or replaced while the run was trained: what it learnt "
@@ -103,6 +108,7 @@ def check_there(place: Path, lock: Lock) -> None:
 
 
 def _taken(place: Path) -> ConfigError:
+    """Return the error for a name of a run that exists already."""
     if (place / CONFIG).exists():
         return ConfigError(
             f"There is a run {place} already. "
@@ -112,4 +118,5 @@ def _taken(place: Path) -> ConfigError:
 
 
 def not_made(place: Path, error: OSError) -> ConfigError:
+    """Return the error for a directory that cannot be created."""
     return ConfigError(f"The run directory {place} cannot be made: {error.strerror}. Choose another with --runs-dir.")

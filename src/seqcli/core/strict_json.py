@@ -1,16 +1,15 @@
-"""JSON that every program can read: no NaN, no Infinity, no half of a character; and JSON from files, whatever is in
-them."""
+"""JSON that every program can read: no NaN, no Infinity, no lone surrogates. And safe reading of JSON from any file."""
 
 import json
 import math
 import re
 from typing import Any
 
-HALVES = re.compile("[\ud800-\udfff]")  # lone surrogates, which UTF-8 cannot hold: they are written by their numbers
+HALVES = re.compile("[\ud800-\udfff]")  # lone surrogates, which UTF-8 cannot represent; they are written as escapes
 
 
 def dumps(value: Any) -> str:
-    """A value as one line of JSON. A number that is not finite is null; what JSON has no form for is a string."""
+    """Return a value as one line of JSON. Numbers that are not finite become null; unknown types become strings."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
     except ValueError:
@@ -20,6 +19,7 @@ def dumps(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
+    """Return a value with None in place of numbers that are not finite, at any depth."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -28,7 +28,7 @@ def _finite(value: Any) -> Any:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text; NaN and Infinity are None. Raises ValueError for whatever is wrong with it."""
+    """Return the value of a JSON text; NaN and Infinity become None. Raises ValueError for anything wrong with it."""
     try:
         return json.loads(text, parse_constant=lambda name: None)
     except RecursionError:

@@ -1,7 +1,7 @@
-"""The YAML that options need: a mapping from names to plain values or lists of them.
+"""Reading the small part of YAML that options need: a mapping from names to plain values or lists of them.
 
-The rest of YAML is refused: nesting, tags, aliases, several documents. So no file, whoever wrote it, can make more in
-memory than it has bytes, and every mistake has a line.
+The rest of YAML is an error: nesting, tags, aliases, several documents. So no file can take much more memory than it
+has bytes, whoever wrote it, and every error has a line number.
 """
 
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-MOST_VALUES = 200_000  # more take longer to read than anybody waits
-LONGEST_NUMBER = 40  # characters; whoever has a longer one does not mean a number
-RESOLVER: Any = Resolver()  # says what a plain word is: a number, a truth value, ...
-CONSTRUCTOR: Any = SafeConstructor()  # and this makes it one
+MOST_VALUES = 200_000  # reading more would take longer than anybody waits
+LONGEST_NUMBER = 40  # characters; anything longer is not meant to be a number
+RESOLVER: Any = Resolver()  # decides what a plain word is: a number, a truth value, ...
+CONSTRUCTOR: Any = SafeConstructor()  # turns such a word into a Python value
 LIST_OR_VALUE = "a word, a number or a list of them in [brackets]"
 
 
 class YamlError(ValueError):
-    """What is wrong, and in which line of the text."""
+    """An error in YAML, with the number of its line."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(f"line {line}: {what}.")
 
 
 def loads(text: str) -> dict[str, Any]:
-    """The values by their names; an empty text has none. Raises YamlError."""
+    """Return the values by name; an empty text has none. Raises YamlError."""
     try:
         return _document(_counted(yaml.parse(text, yaml.SafeLoader)))
     except yaml.reader.ReaderError as error:
@@ -39,6 +39,7 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def _counted(events: Iterator[Any]) -> Iterator[Any]:
+    """Pass on the events of the parser, but raise YamlError when there are too many."""
     for count, event in enumerate(events):
         if count > MOST_VALUES:
             raise _bad(event, f"here are more than {MOST_VALUES:,} names and values; name directories, not their files")
@@ -46,6 +47,7 @@ def _counted(events: Iterator[Any]) -> Iterator[Any]:
 
 
 def _document(events: Iterator[Any]) -> dict[str, Any]:
+    """Return the mapping that the whole text is."""
     values: dict[str, Any] = {}
     documents = 0
     for event in events:
@@ -62,6 +64,7 @@ def _document(events: Iterator[Any]) -> dict[str, Any]:
 
 
 def _mapping(events: Iterator[Any]) -> dict[str, Any]:
+    """Return a mapping, up to the event that ends it."""
     values: dict[str, Any] = {}
     for key in events:
         if isinstance(key, yaml.MappingEndEvent):
@@ -80,6 +83,7 @@ def _mapping(events: Iterator[Any]) -> dict[str, Any]:
 
 
 def _list(events: Iterator[Any]) -> list[Any]:
+    """Return a list of plain values, up to the event that ends it."""
     values = []
     for event in events:
         if isinstance(event, yaml.SequenceEndEvent):
@@ -90,7 +94,7 @@ def _list(events: Iterator[Any]) -> list[Any]:
 
 
 def _check_plain(event: Any) -> None:
-    """Raises YamlError for what could stand for something else."""
+    """Raise YamlError for anchors, aliases and tags, with which a value could mean something else."""
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
         raise _bad(event, "anchors (&) and aliases (*) have no place here; write the value out, or put it in quotes")
     if event.tag is not None:
@@ -98,6 +102,7 @@ def _check_plain(event: Any) -> None:
 
 
 def _scalar(event: Any) -> str | int | float | bool | None:
+    """Return a plain value. What YAML would take for a date stays a text."""
     if not isinstance(event, yaml.ScalarEvent):
         raise _bad(event, f"the value of an option is {LIST_OR_VALUE}")
     text: str = event.value
@@ -121,4 +126,5 @@ def _scalar(event: Any) -> str | int | float | bool | None:
 
 
 def _bad(event: Any, what: str) -> YamlError:
+    """Return the error for an event, with the number of its line."""
     return YamlError(event.start_mark.line + 1, what)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqcli.core.cells import CELLS, cell_class
-from seqcli.core.config import FIELDS, choices_of
 from seqcli.core.layers import Stack
+from seqcli.core.tasks.union import all_options
 from seqcli.errors import ConfigError
 
 B, T, E, H = 2, 6, 5, 7
@@ -182,6 +182,6 @@ def test_start() -> None:
 
 
 def test_the_configuration_offers_the_registered_cells() -> None:
-    assert choices_of(FIELDS["cell"]) == tuple(CELLS)
+    assert all_options()["cell"].choices == tuple(CELLS)
     with pytest.raises(ConfigError, match="rnn, gru, lstm"):
         cell_class("lstmm")

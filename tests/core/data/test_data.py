@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 from seqcli.core import tokenizers
-from seqcli.core.data import (
-    LineBatches,
-    StreamBatches,
-    batching,
-    find_texts,
-    held_out_batches,
-    open_tokens,
-    read_blocks,
-    readers,
-)
+from seqcli.core.data import find_texts, open_tokens, read_blocks, readers
+from seqcli.core.tasks.lm import batches
+from seqcli.core.tasks.lm.batches import LineBatches, StreamBatches, held_out_batches
 from seqcli.core.tokenizers import BOS, EOS
 from seqcli.errors import DataError
 
@@ -167,8 +160,8 @@ def test_evaluation_counts_every_target_once(tokens: int) -> None:
 
 def test_evaluation_reads_lines_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of carried-on batches, put together again, are the lines; what stands before a target is its input."""
-    monkeypatch.setattr(batching, "READERS", 3)
-    monkeypatch.setattr(batching, "STRETCH", 4)
+    monkeypatch.setattr(batches, "READERS", 3)
+    monkeypatch.setattr(batches, "STRETCH", 4)
     random = np.random.default_rng(3)
     lines = [[*random.integers(5, 90, n).tolist(), EOS] for n in (3, 1, 17, 2, 9, 4, 4, 26)]
     found: list[list[int]] = []

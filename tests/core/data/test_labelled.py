@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli.core.data import labelled
-from seqcli.core.data.labelled import Labelled, LabelReader, at_most, stratified
 from seqcli.core.data.ragged import Ragged, RowBatches, rows_in_order
-from seqcli.core.data.sentences import Sentence, SentenceSet, read_sentences
+from seqcli.core.tasks.classify import table
+from seqcli.core.tasks.classify.table import Labelled, LabelReader, at_most, stratified
+from seqcli.core.tasks.tag.sentences import Sentence, SentenceSet, read_sentences
 from seqcli.core.tokenizers import UNK
 from seqcli.core.tokenizers.char import CharTokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
@@ -150,7 +150,7 @@ def test_long_cells_are_read_and_the_limit_is_put_back(tmp_path: Path) -> None:
 def test_a_quote_that_is_left_open_is_named_where_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.csv", 'fine,x\n"a\nb",y\n"open,x\n' + "so so,y\n" * 50)
     for cell in (100, 10_000):
-        monkeypatch.setattr(labelled, "CELL", cell)
+        monkeypatch.setattr(table, "CELL", cell)
         with pytest.raises(DataError, match=r"a\.csv, line 4: this is no CSV: a quote that begins there does not end"):
             list(LabelReader().read([path]))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqcli.core.decoding.sampling import Filters
-from seqcli.core.decoding.search import Hypothesis, SearchOptions, beam_search, likeliest, sample
+from seqcli.core.decoding.search import Hypothesis, Search, beam_search, likeliest, sample
 from seqcli.errors import ConfigError
 
 BOS, EOS, FORBIDDEN = 2, 3, (0, 2)
@@ -52,7 +52,7 @@ def log_p(table: Tensor, ids: list[int]) -> float:
 
 def score(table: Tensor, looks: Tensor, ids: list[int], **options: Any) -> float:
     """What a sequence is ranked by; the last column of looks (V, S) is padding."""
-    o = SearchOptions(**options)
+    o = Search(**options)
     covered = looks[[BOS, *ids], :-1].sum(0).clamp(max=1.0)
     return log_p(table, ids) / o.norm(len(ids) + 1.0) + o.coverage_penalty * float(covered.log().sum())
 
@@ -68,11 +68,11 @@ def random_table(sentences: int = 5, vocab: int = 7, seed: int = 0) -> Tensor:
 
 
 def search(model: Table, limit: list[int], **options: Any) -> list[list[Hypothesis]]:
-    return beam_search(model, model.start(), torch.tensor(limit), SearchOptions(**options))
+    return beam_search(model, model.start(), torch.tensor(limit), Search(**options))
 
 
 def greedy(model: Table, limit: list[int], **options: Any) -> list[list[Hypothesis]]:
-    o = SearchOptions(**options)
+    o = Search(**options)
     return sample(model, model.start(), torch.tensor(limit), o, Filters(temperature=0.0), range(len(limit)))
 
 
@@ -216,7 +216,7 @@ def test_what_may_not_come_gives_its_probability_to_nobody() -> None:
 def test_penalties_that_cannot_be(penalty: float) -> None:
     for name in ("length_penalty", "coverage_penalty"):
         with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} is {penalty}"):
-            SearchOptions(**{name: penalty})
+            Search(**{name: penalty})
 
 
 @pytest.mark.parametrize("beam", [1, 3, 5])
@@ -273,7 +273,7 @@ def repeats(ids: list[int], n: int) -> bool:
 
 def test_sampling_follows_the_distribution() -> None:
     model = by_hand()
-    options = SearchOptions(n_best=4000, normalize="none")
+    options = Search(n_best=4000, normalize="none")
     (found,) = sample(model, model.start(), torch.tensor([2]), options, Filters(), [1])
     part = {tuple(ids): sum(h.ids == ids for h in found) / 4000 for ids in ([4], [5], [4, 5], [4, 4], [5, 4])}
     # after two tokens <eos> comes in any case, but costs what it would have cost
@@ -287,7 +287,7 @@ def test_sampling_follows_the_distribution() -> None:
 
 def test_draws_for_a_sentence_do_not_depend_on_its_batch() -> None:
     table = random_table(6, seed=9)
-    options = SearchOptions(n_best=3)
+    options = Search(n_best=3)
 
     def draw(sentences: Tensor) -> list[list[Hypothesis]]:
         model = Table(sentences)

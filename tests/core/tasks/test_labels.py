@@ -10,13 +10,12 @@ from torch.nn import functional as F
 
 import seqcli
 from seqcli.core import runs
-from seqcli.core.config import build
-from seqcli.core.data.sentences import SentenceSet
-from seqcli.core.tasks import Classifier, Tagger
-from seqcli.core.tasks.classifier import best_temperature
-from seqcli.core.tasks.classify import ClassifyJob, read_data
-from seqcli.core.tasks.tag import forget
-from seqcli.core.tasks.tagger import predict
+from seqcli.core.layers.dropout import word_dropout
+from seqcli.core.tasks.classify.job import ClassifyJob, read_data
+from seqcli.core.tasks.classify.trained import Classifier, best_temperature
+from seqcli.core.tasks.tag.sentences import SentenceSet
+from seqcli.core.tasks.tag.trained import Tagger, predict
+from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers import UNK
 from seqcli.errors import DataError
 
@@ -114,8 +113,10 @@ def test_the_temperature_makes_probabilities_right() -> None:
 
 def test_words_are_forgotten_at_a_rate_and_by_step_alone() -> None:
     ids = torch.full((200, 50), 9)
-    once = forget(ids, 0.3, (1, 7))
+    once = word_dropout(ids, 0.3, UNK, (1, 7))
     assert (once == UNK).float().mean().item() == pytest.approx(0.3, abs=0.02)
-    assert torch.equal(once, forget(ids, 0.3, (1, 7))) and not torch.equal(once, forget(ids, 0.3, (1, 8)))
-    assert torch.equal(forget(ids, 0.0, (1, 7)), ids)
+    assert torch.equal(once, word_dropout(ids, 0.3, UNK, (1, 7))) and not torch.equal(
+        once, word_dropout(ids, 0.3, UNK, (1, 8))
+    )
+    assert torch.equal(word_dropout(ids, 0.0, UNK, (1, 7)), ids)
     assert set(np.unique(once.numpy())) == {UNK, 9}

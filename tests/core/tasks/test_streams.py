@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqcli.core.config import build
-from seqcli.core.tasks.classify import ClassifyJob
-from seqcli.core.tasks.tag import TagJob
-from seqcli.core.tasks.translate import TranslateJob
+from seqcli.core.tasks.classify.job import ClassifyJob
+from seqcli.core.tasks.tag.job import TagJob
+from seqcli.core.tasks.translate.job import TranslateJob
+from seqcli.core.tasks.union import build
 
 TEXTS = {
     "tag": "".join(f"word{k}\tA\nother{k}\tB\n\n" for k in range(40)),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.core import tokenizers
-from seqcli.core.config import FIELDS, choices_of
+from seqcli.core.tasks.union import all_options
 from seqcli.core.tokenizers import SPECIALS, TOKENIZERS, UNK
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import CheckpointError, ConfigError
@@ -211,7 +211,7 @@ def test_special_tokens_in_a_text_are_text() -> None:
 
 
 def test_registry() -> None:
-    assert choices_of(FIELDS["tokens"]) == tuple(TOKENIZERS)
+    assert set(all_options()["tokens"].choices) == set(TOKENIZERS)
     with pytest.raises(ConfigError, match="char, byte, word, bpe"):
         tokenizers.tokenizer_class("wordd")
 

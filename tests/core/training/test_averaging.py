@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished
+from seqcli.core.tasks.union import build
 from seqcli.core.training import averaging, stored
 from seqcli.core.training.averaging import BestFew
 from seqcli.core.training.checkpoint import newest_checkpoint
@@ -68,14 +68,14 @@ def test_trying_the_mean_is_no_evaluation_to_be_patient_for(
 ) -> None:
     """The run stopped because two evaluations were no better, and it stays so when it is resumed."""
     losses = iter([3.0, 4.0, 5.0, 2.0 if mean_is_best else 6.0])
-    monkeypatch.setattr("seqcli.core.tasks.LMJob.evaluate", lambda job: {"loss": next(losses)})
+    monkeypatch.setattr("seqcli.core.tasks.lm.job.LMJob.evaluate", lambda job: {"loss": next(losses)})
     options = {"steps": 40, "eval_every": 2, "patience": 2, "average": 2, "files": (str(corpus),)}
     events = list(runs.train(build({**SMALL, **options}), run="r"))
     assert [e.best for e in events if isinstance(e, Evaluated)] == [True, False, False, mean_is_best]
     last = events[-1]
     assert isinstance(last, Finished)
     assert (last.reason, last.step, last.val_loss) == ("patience", 6, 2.0 if mean_is_best else 3.0)
-    assert newest_checkpoint(Path("runs/r"))[1].metadata["progress"]["worse"] == 2
+    assert newest_checkpoint(Path("runs/r"))[1].metadata["position"]["evals_since_best"] == 2
     again = list(runs.resume("r"))[-1]
     assert isinstance(again, Finished)
     assert (again.reason, again.step) == ("patience", 6)

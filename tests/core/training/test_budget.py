@@ -6,23 +6,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from seqcli.core.config import build
 from seqcli.core.events import Planned
+from seqcli.core.tasks.union import build
 from seqcli.core.training import schedule
 from seqcli.core.training.budget import Budget
-from seqcli.core.training.state import Progress
+from seqcli.core.training.state import Position
 
 
 class Trained(NamedTuple):
     """How a training went: its end, its plans, and the factor of the learning rate at every step."""
 
-    at: Progress
+    at: Position
     planned: list[Planned]
     factors: list[float]
 
 
 def budget(**options: Any) -> Budget:
-    job = SimpleNamespace(config=build(options), steps_per_epoch=50, train_tokens=5000, valid_tokens=500)
+    job = SimpleNamespace(plan=build(options), steps_per_epoch=50, train_tokens=5000, valid_tokens=500)
     return Budget(job)  # type: ignore[arg-type]  # all that it reads of a Job
 
 
@@ -37,7 +37,7 @@ def test_the_smallest_is_the_limit(options: dict[str, Any], steps: int | None) -
 def train(minutes: float, speed: Callable[[float], float], **options: Any) -> Trained:
     """A training on a clock of our own: `speed(t)` is the seconds that a step takes at second t, and an evaluation
     takes as long as two steps."""
-    further, at = budget(minutes=minutes, **options), Progress()
+    further, at = budget(minutes=minutes, **options), Position()
     further.begin(at)
     planned: list[Planned] = []
     factors = []
@@ -54,7 +54,7 @@ def train(minutes: float, speed: Callable[[float], float], **options: Any) -> Tr
 
 def test_minutes_become_the_steps_that_fit_and_are_counted_from_where_they_began() -> None:
     """Steps of 0.5 s with evaluations of 500 tokens, where a step has 100: 0.875 s for the last one."""
-    at = Progress(step=40, seconds=1000.0, budget=[40, None, None], total_steps=40)
+    at = Position(step=40, seconds=1000.0, budget=[40, None, None], total_steps=40)
     further = budget(minutes=2)
     further.begin(at)
     assert (at.total_steps, at.budget_from) == (None, 1000.0)
@@ -107,7 +107,7 @@ def test_steps_and_minutes_are_the_smaller_of_both_for_short_runs_too() -> None:
     assert train(1, lambda t: 0.5, steps=5000).at.seconds < 69
     few = train(0.5, lambda t: 8.0, steps=9)
     assert few.at.step < 6  # of nine steps, of 8 s each, half a minute has four
-    at = Progress(step=50, seconds=99.0, budget=[50, None, None], total_steps=50)
+    at = Position(step=50, seconds=99.0, budget=[50, None, None], total_steps=50)
     further = budget(steps=60, minutes=0.5)
     further.begin(at)
     while at.total_steps is None or at.step < at.total_steps:
@@ -117,18 +117,18 @@ def test_steps_and_minutes_are_the_smaller_of_both_for_short_runs_too() -> None:
 
 
 def test_a_plan_made_anew_spreads_what_is_left_over_the_new_steps() -> None:
-    at = Progress(step=300, total_steps=400, planned_from=200, planned_done=0.2)
+    at = Position(step=300, total_steps=400, planned_from=200, planned_done=0.2)
     assert at.done == pytest.approx(0.6)
     at.step = 400
     assert at.done == 1
-    assert Progress(step=30, total_steps=120).done == 0.25
-    assert Progress(step=30).done == 0
+    assert Position(step=30, total_steps=120).done == 0.25
+    assert Position(step=30).done == 0
 
 
 def test_what_is_due() -> None:
     def steps(name: str, total: int | None, **options: Any) -> list[int]:
         due = budget(**options).due
-        return [k for k in range(1, 401) if due(name, Progress(step=k, total_steps=total))]
+        return [k for k in range(1, 401) if due(name, Position(step=k, total_steps=total))]
 
     assert steps("log_every", None) == list(range(10, 401, 10))
     assert steps("log_every", 4000) == list(range(40, 401, 40))

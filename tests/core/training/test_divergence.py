@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 import seqcli
-from seqcli.core.config import build
+from seqcli.core.tasks.union import build
 from seqcli.core.training.divergence import diverged, follow
-from seqcli.core.training.state import Progress
+from seqcli.core.training.state import Position
 from seqcli.errors import TrainingError
 
 
-def after(losses: Iterable[float]) -> Progress:
-    at = Progress()
+def after(losses: Iterable[float]) -> Position:
+    at = Position()
     for loss in losses:
         at.step += 1
         follow(at, loss)

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqcli.core.config import build
 from seqcli.core.events import Evaluated, Finished, Logged, Planned, Stepped
-from seqcli.core.tasks import LMJob
+from seqcli.core.tasks.lm.job import LMJob
+from seqcli.core.tasks.lm.plan import LMPlan
+from seqcli.core.tasks.union import build
 from seqcli.core.training import checkpoint
 from seqcli.core.training.loop import Loop
 from seqcli.errors import TrainingError
@@ -155,11 +156,11 @@ def test_a_changed_plan_is_kept_and_a_resumed_run_goes_on_by_it_to_the_same_bits
     assert [p["total_steps"] for p in points if "total_steps" in p] == [p.total_steps for p in planned]
     resumed, clock = timed_loop(0.2)
     resumed.load(*checkpoint.newest_checkpoint(Path("run")))
-    assert resumed.state.at.total_steps == planned[1].total_steps
+    assert resumed.state.position.total_steps == planned[1].total_steps
     assert go_on(resumed, clock) == []
     whole, clock = timed_loop(1.0)
     assert go_on(whole, clock) == planned
-    assert whole.state.at.step == resumed.state.at.step == planned[1].total_steps
+    assert whole.state.position.step == resumed.state.position.step == planned[1].total_steps
     for name, weights in whole.state.weights.items():
         assert torch.equal(weights, resumed.state.weights[name])
 
@@ -170,18 +171,20 @@ def test_a_changed_plan_is_kept_and_a_resumed_run_goes_on_by_it_to_the_same_bits
 def test_equal_figures_are_told_apart_by_the_loss(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Accuracy 1 from the second evaluation on, while the loss falls, rises and is no number."""
     found = iter([(0.5, 1.0), (1.0, 3.0), (1.0, 2.0), (1.0, 2.5), (1.0, math.nan), (0.9, 0.1), (1.0, 2.0)])
-    loop = make_loop(steps=14, eval_every=2, select="accuracy")
+    monkeypatch.setattr(LMPlan, "chosen_by", "accuracy")
+    loop = make_loop(steps=14, eval_every=2)
     monkeypatch.setattr(loop.job, "evaluate", lambda: dict(zip(("accuracy", "loss"), next(found), strict=True)))
     events = list(loop)
     assert [e.best for e in events if isinstance(e, Evaluated)] == [True, True, True, False, False, False, False]
-    at = loop.state.at
-    assert (at.best_step, at.best_rank, at.best_loss, at.worse) == (6, -1.0, 2.0, 4)
+    at = loop.state.position
+    assert (at.best_step, at.best_rank, at.best_loss, at.evals_since_best) == (6, -1.0, 2.0, 4)
     assert checkpoint.read(Path("run/best.safetensors")).metadata["figures"] == {"accuracy": 1.0, "loss": 2.0}
 
 
 def test_a_figure_counts_where_the_loss_is_no_number(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter([(0.5, math.nan), (0.5, 7.0), (0.4, math.inf)])
-    loop = make_loop(steps=6, eval_every=2, select="accuracy")
+    monkeypatch.setattr(LMPlan, "chosen_by", "accuracy")
+    loop = make_loop(steps=6, eval_every=2)
     monkeypatch.setattr(loop.job, "evaluate", lambda: dict(zip(("accuracy", "loss"), next(found), strict=True)))
     assert [e.best for e in loop if isinstance(e, Evaluated)] == [True, True, False]
 

@@ -7,15 +7,16 @@ import torch
 from torch import nn
 
 from seqcli.core.layers import Stack
-from seqcli.core.models.classifier import RecurrentClassifier
-from seqcli.core.models.lm import RecurrentLM
-from seqcli.core.models.seq2seq import Seq2Seq
-from seqcli.core.models.tagger import RecurrentTagger
+from seqcli.core.tasks.classify.network import RecurrentClassifier
+from seqcli.core.tasks.lm.network import RecurrentLM
+from seqcli.core.tasks.tag.network import RecurrentTagger
+from seqcli.core.tasks.translate.network import Seq2Seq
 from seqcli.core.training import checkpoint, schedule
 from seqcli.core.training.averaging import Averaged, using
 from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import pick_device, pick_precision
-from seqcli.core.training.optimizer import PEAK, Muon, make_optimizers
+from seqcli.core.training.optimizer import Muon, make_optimizers
+from seqcli.core.training.plan import PEAK
 from seqcli.errors import CheckpointError, ConfigError
 
 # --- schedule -------------------------------------------------------------------------------------------------------
@@ -89,9 +90,9 @@ def test_muon_takes_the_matrices_of_cells_that_read_vectors() -> None:
     assert seq2seq == {f"{cell}.weight_{way}_l0" for cell in cells for way in ("ih", "hh")}
     lm = muon_names(RecurrentLM(11, hidden=7, embedding_dim=5, layers=2))
     assert lm == {f"stack.layers.{k}.weight_{way}_l0" for k in (0, 1) for way in ("ih", "hh")}
-    one_hot = muon_names(RecurrentLM(11, hidden=7, encoding="one-hot", layers=2))
+    one_hot = muon_names(RecurrentLM(11, hidden=7, one_hot=True, layers=2))
     assert lm - one_hot == {"stack.layers.0.weight_ih_l0"}
-    classifier = muon_names(RecurrentClassifier(11, 3, hidden=7, encoding="one-hot"))
+    classifier = muon_names(RecurrentClassifier(11, 3, hidden=7, one_hot=True))
     assert classifier == {"stack.layers.0.weight_hh_l0", "stack.layers.1.weight_hh_l0"}
     tagger = muon_names(RecurrentTagger(11, 13, 3, hidden=7, embedding_dim=5))
     cells = ("stack.layers.0", "stack.layers.1", "spelling.stack.layers.0", "spelling.stack.layers.1")

@@ -1,15 +1,18 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from seqcli.core.config import build
-from seqcli.core.tasks.auto import lm_speed
+from seqcli.core.tasks.lm.network import training_speed
+from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.training import device, speed
 from seqcli.core.training.speed import Seen, steps_per_second
 
 CPU = torch.device("cpu")
+PLAN: dict[str, Any] = {"task": "lm", "tokens": "char", "device": "cpu", "precision": "fp32", "optimizer": "adamw"}
+PLAN |= {"lr": 0.1, "weight_decay": 0.0, "hidden": 6, "embedding_dim": 5, "dropout": 0.0, "batch_size": 2, "window": 3}
 
 
 def test_only_minutes_need_a_measurement() -> None:
@@ -43,7 +46,7 @@ def test_a_size_is_measured_once_and_one_far_too_slow_never() -> None:
 def test_the_speed_is_that_of_real_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network twenty times as wide does hundreds of times the work, and takes longer; the start is not needed."""
     monkeypatch.setattr(speed, "SECONDS", 0.05)
-    config = build({"precision": "fp32", "device": "cpu", "optimizer": "adamw"})
+    config = LMPlan(**PLAN)
 
     def rate(width: int) -> float:
         x = torch.ones(64, width)
@@ -53,7 +56,7 @@ def test_the_speed_is_that_of_real_steps(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_network_too_large_for_the_memory_is_no_speed() -> None:
-    config = build({"precision": "fp32", "device": "cpu", "optimizer": "adamw"})
+    config = LMPlan(**PLAN)
     assert steps_per_second(lambda: nn.Linear(10**8, 10**8), lambda model: model.weight.sum(), config) == 0
 
 
@@ -89,8 +92,7 @@ def test_all_threads_are_as_many_as_openmp_is_told(monkeypatch: pytest.MonkeyPat
 def test_dropout_is_measured_with_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """It draws from a generator of its own, and the global one is left as it was."""
     monkeypatch.setattr(speed, "SECONDS", 0.01)
-    sizes = {"hidden": 7, "embedding_dim": 5, "layers": 2, "dropout": 0.3}
-    config = build({**sizes, "precision": "fp32", "device": "cpu", "optimizer": "muon", "batch_size": 2, "window": 3})
+    config = LMPlan(**PLAN | {"layers": 2, "dropout": 0.3, "optimizer": "muon"})
     before = torch.get_rng_state()
-    assert lm_speed(config, 11) > 0
+    assert training_speed(config, 11) > 0
     assert torch.equal(torch.get_rng_state(), before)

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from seqcli.core import runs
-from seqcli.core.config import build
 from seqcli.core.events import Finished, Notice
-from seqcli.core.tasks.whole import check_whole
+from seqcli.core.tasks.model_file import check_whole
+from seqcli.core.tasks.registry import TASKS
+from seqcli.core.tasks.union import build
 from seqcli.core.training import stored
 from seqcli.core.training.checkpoint import newest_checkpoint, read, write
 from seqcli.errors import CheckpointError
@@ -45,8 +46,8 @@ def newest(run: str, home: Path) -> Path:
 
 def found(run: str) -> tuple[int, list[str]]:
     """The step that a run would go on from, and what is said about the checkpoints passed over."""
-    _, state, complaints = newest_checkpoint(Path("runs") / run, partial(check_whole, "lm"))
-    return state.metadata["progress"]["step"], complaints
+    _, state, complaints = newest_checkpoint(Path("runs") / run, partial(check_whole, TASKS["lm"]))
+    return state.metadata["position"]["step"], complaints
 
 
 @pytest.mark.parametrize("run", OPTIMIZERS)
@@ -94,11 +95,11 @@ CHANGES: dict[str, tuple[str, str, Callable[[dict[str, Any], dict[str, Any]], An
     "half a generator": ("state", "generator", lambda t, m: t.update(generator=t["generator"][:9].clone())),
     "a generator of zeros": ("state", "generator", lambda t, m: t["generator"].zero_()),
     "a tensor too many": ("state", "no place", lambda t, m: t.update(more=torch.zeros(2))),
-    "progress is no mapping": ("state", "progress", lambda t, m: m.update(progress=[1, 2])),
-    "progress has no such field": ("state", "progress", lambda t, m: m["progress"].update(more=1)),
-    "a step is no number": ("state", "progress", lambda t, m: m["progress"].update(step="4")),
-    "a step is negative": ("state", "progress", lambda t, m: m["progress"].update(step=-4)),
-    "a rate grows": ("state", "progress", lambda t, m: m["progress"].update(peak=1e300)),
+    "progress is no mapping": ("state", "position", lambda t, m: m.update(position=[1, 2])),
+    "progress has no such field": ("state", "position", lambda t, m: m["position"].update(more=1)),
+    "a step is no number": ("state", "position", lambda t, m: m["position"].update(step="4")),
+    "a step is negative": ("state", "position", lambda t, m: m["position"].update(step=-4)),
+    "a rate grows": ("state", "position", lambda t, m: m["position"].update(peak=1e300)),
     "a scale of zero": ("state", "scaler", lambda t, m: m.update(scaler={"scale": 0.0})),
     "no content": ("state", "content", lambda t, m: m.pop("content")),
 }
@@ -123,13 +124,13 @@ def test_a_run_goes_on_from_the_checkpoint_before(home: Path, monkeypatch: pytes
     monkeypatch.setenv("SEQCLI_CACHE", str(home / "cache"))
     path = newest("muon", home) / "state.safetensors"
     whole = read(path)
-    write(path, whole.tensors, {**whole.metadata, "progress": None})
+    write(path, whole.tensors, {**whole.metadata, "position": None})
     events = list(runs.resume("muon"))
     assert [e.text for e in events if isinstance(e, Notice) and "before it is used" in e.text]
     last = events[-1]
     assert isinstance(last, Finished)
     assert last.step == 4
-    assert read(path).metadata["progress"]["step"] == 4
+    assert read(path).metadata["position"]["step"] == 4
     for name, tensor in read(home / path).tensors.items():  # the same bits as when nothing had been damaged
         assert torch.equal(tensor, read(path).tensors[name]), name
 

@@ -1,29 +1,26 @@
-"""The mathematics of one step, one cell a file, and their registry."""
+"""Recurrent cells: the mathematics of one time step, one file for each cell, and the registry that names them.
 
-from seqcli.core.cells.base import Cell, State
-from seqcli.core.cells.gru import GRUCell, GRUState
-from seqcli.core.cells.lstm import LSTMCell, LSTMState
-from seqcli.core.cells.rnn import RNNCell, RNNState
+Torch is imported only when the first cell is looked up, so that listing the names stays fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from seqcli.errors import ConfigError
 
-__all__ = [
-    "CELLS",
-    "Cell",
-    "GRUCell",
-    "GRUState",
-    "LSTMCell",
-    "LSTMState",
-    "RNNCell",
-    "RNNState",
-    "State",
-    "cell_class",
-]
+if TYPE_CHECKING:
+    from seqcli.core.cells.base import Cell
 
-CELLS: dict[str, type[Cell]] = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell}
+# For each name, either "module.Class" within this folder, which is imported when it is needed, or the class itself.
+CELLS: "dict[str, str | type[Cell]]" = {"rnn": "rnn.RNNCell", "gru": "gru.GRUCell", "lstm": "lstm.LSTMCell"}
 
 
-def cell_class(name: str) -> type[Cell]:
-    """The cell of that name. Raises ConfigError listing the choices."""
+def cell_class(name: str) -> "type[Cell]":
+    """Return the class of the cell with this name. Raises ConfigError, listing the choices, if there is none."""
     if name not in CELLS:
         raise ConfigError(f"There is no cell {name!r}; the cells are {', '.join(CELLS)}.")
-    return CELLS[name]
+    found = CELLS[name]
+    if isinstance(found, str):
+        module, kind = found.split(".")
+        found = getattr(import_module(f"{__name__}.{module}"), kind)
+    return found

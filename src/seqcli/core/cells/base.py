@@ -1,12 +1,14 @@
-"""What every recurrent cell has: one pure step, and the same mathematics over a whole sequence, two ways.
+"""The base class of all recurrent cells.
 
-A cell is torch's own single-layer module (so its parameters have torch's names and layout, and `load_state_dict`
-moves weights both ways) plus its equations, in `recur`. Input may be vectors, or integer ids: an id stands for its
-one-hot vector, whose product with W_ih is one column of it, so it is looked up and the vector is never built.
+A cell is defined by one pure function, `step`, which takes the input and the state at one time step and returns the
+output and the next state. A sequence is processed by calling `step` once for each time step, unless the cell has a
+faster method that gives the same result.
+
+To add a cell, write a file with a class that defines its parameters and `step`, and add a line to CELLS. Its state is
+a NamedTuple of (B, H) tensors, the first of which is the cell's output. Everything else has a default that is correct.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,140 +18,111 @@ from torch.nn import functional as F
 State = tuple[Tensor, ...]  # a NamedTuple of (B, H) tensors; its first field is h, the cell's output
 
 
-class Cell(nn.RNNBase):
-    """Base of the cells. Shapes: B batch, T time, I input, H hidden, G gates."""
+class Cell(nn.Module):
+    """The base class of all cells. Shapes: B batch, T time, I input size, H hidden size.
 
-    gates: ClassVar[int]  # G: how many H-wide slices the affine map has
-    state_type: ClassVar[Any]  # the NamedTuple of the state
-    torch_mode: ClassVar[str]  # torch's name of the fused kernel
-    bias_ih_l0: nn.Parameter
-    bias_hh_l0: nn.Parameter
-    weight_ih_l0: nn.Parameter
-    weight_hh_l0: nn.Parameter
+    The input is either floating-point vectors or integer token ids. An id stands for its one-hot vector.
+    """
+
+    state_type: ClassVar[Any]  # the NamedTuple class that holds the cell's state
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(self.torch_mode, input_size, hidden_size, batch_first=True)
-
-    # --- the mathematics --------------------------------------------------------------------------------------
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
 
     @abstractmethod
-    def recur(self, a: Tensor, state: Any) -> Any:
-        """The next state from the input's part `a` of the affine map (B, G*H) and the state before. Pure."""
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Compute one time step: x (B, I) and a state of (B, H) tensors -> output (B, H) and the next state.
 
-    def project(self, x: Tensor) -> Tensor:
-        """a = W_ih x + b_ih; x (..., I) vectors or (...) integer ids -> (..., G*H)."""
-        if x.is_floating_point():
-            return F.linear(x, self.weight_ih_l0, self.bias_ih_l0)
-        return F.embedding(x, self.weight_ih_l0.t().contiguous()) + self.bias_ih_l0
-
-    def step(self, x: Tensor, state: Any, which: Tensor | None = None) -> tuple[Tensor, Any]:
-        """One step. x (B, I) or ids (B,), state of (B, H) -> output (B, H), state.
-
-        Where many rows have the same input, x may hold each once, and `which` (B,) says which one a row has.
+        A pure function: it depends on its arguments and the parameters alone, and changes neither.
         """
-        a = self.project(x)
-        state = self.recur(a if which is None else a[which], state)
-        return state.h, state
 
-    def initial_state(self, like: Tensor, batch: int) -> Any:
-        """The zero state for `batch` rows, of the type and device of `like`."""
+    def step_shared(self, x: Tensor, which: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Compute one time step for B rows that share U distinct inputs, as the hypotheses of a beam search do.
+
+        x (U, I), or ids (U,), holds each distinct input once; which (B,) is the index into x of each row's input.
+        Returns the same as `step`. A cell may override this to multiply each distinct input by W_ih only once.
+        """
+        return self.step(self.vectors(x)[which], state)  # x: (B, I)
+
+    def vectors(self, x: Tensor) -> Tensor:
+        """Return ids (...) as one-hot vectors (..., I). Floating-point vectors (..., I) are returned unchanged."""
+        if x.is_floating_point():
+            return x
+        kind = next(self.parameters()).dtype
+        return F.one_hot(x, self.input_size).to(kind)  # (..., I)
+
+    def initial_state(self, batch: int) -> Any:
+        """Return the zero state for `batch` rows, with the dtype and on the device of the cell's parameters."""
+        like = next(self.parameters())
         return self.state_type(*(like.new_zeros(batch, self.hidden_size) for _ in self.state_type._fields))
+
+    def input_weights(self) -> list[Tensor]:
+        """Return the parameters that are looked up by token id when the input is one-hot: a row or column for each id.
+
+        The default is none. Optimizers treat these like embedding tables rather than like dense matrices.
+        """
+        return []
 
     # --- over time --------------------------------------------------------------------------------------------
 
     def loop(self, x: Tensor, state: Any, mask: Tensor | None = None) -> tuple[Tensor, Any]:
-        """The readable path: `step` after `step`. It defines what `sequence` must give.
+        """Process a sequence by calling `step` once for each time step. This readable version defines what `sequence`
+        must return, and tests compare the two.
 
-        x (B, T, I) or ids (B, T); mask (B, T) bool, True = real -> outputs (B, T, H), zero where not real, and
-        the state after each row's last real token.
+        x is (B, T, I), or ids (B, T); mask is (B, T) bool, True for real tokens and False for padding. Returns the
+        outputs (B, T, H), which are zero on padding, and each row's state after its last real token.
         """
-        a, outputs = self.project(x), []
+        x, outputs = self.vectors(x), []  # (B, T, I)
         for t in range(x.shape[1]):
-            new = self.recur(a[:, t], state)
+            y, new = self.step(x[:, t], state)  # (B, H)
             if mask is not None:
-                real = mask[:, t, None]
-                new = self.state_type(*(torch.where(real, n, o) for n, o in zip(new, state, strict=True)))
-                outputs.append(new.h * real)
-            else:
-                outputs.append(new.h)
+                real = mask[:, t, None]  # (B, 1)
+                new = self.state_type(*(torch.where(real, n, o) for n, o in zip(new, state, strict=True)))  # (B, H)
+                y = y * real  # (B, H)
+            outputs.append(y)
             state = new
         return torch.stack(outputs, dim=1), state  # (B, T, H)
 
     def sequence(self, x: Tensor, state: Any, mask: Tensor | None = None) -> tuple[Tensor, Any]:
-        """The fast path, equal to `loop`: torch's fused kernel, or for ids our own backward pass through time.
+        """Process a sequence, giving the same result as `loop`. A cell with a faster method overrides this.
 
-        The mask must be real tokens first, padding after, as batches are made.
+        Arguments and return values are those of `loop`, except that in each row of the mask all real tokens must come
+        before the padding. Batches are made that way.
         """
-        if x.is_floating_point():
-            return self.fused(x, state, mask)
-        y, states = self.through_time(self.project(x), state)
-        if mask is None:
-            return y, self.state_type(*(s[:, -1] for s in states))
-        return y * mask[..., None], self.state_type(
-            *(last_real(s, mask, before) for s, before in zip(states, state, strict=True))
-        )
-
-    @abstractmethod
-    def through_time(self, a: Tensor, state: Any) -> tuple[Tensor, Sequence[Tensor]]:
-        """`recur` over a (B, T, G*H) with the gradients written by hand: outputs, and every state (B, T, H)."""
-
-    def fused(self, x: Tensor, state: Any, mask: Tensor | None) -> tuple[Tensor, Any]:
-        """Torch's kernel on padded rows. Cells whose state is h alone find the last state among the outputs."""
-        y, last = self.kernel(x, state)
-        if mask is None:
-            return y, last
-        return y * mask[..., None], self.state_type(last_real(y, mask, state.h))
-
-    def kernel(self, x: Tensor, state: Any, w_ih: Tensor | None = None) -> tuple[Tensor, Any]:
-        """Torch's fused kernel over full rows; `w_ih` may stand in for the cell's own input weights."""
-        if torch.is_autocast_enabled(x.device.type):
-            dtype = torch.get_autocast_dtype(x.device.type)
-            x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
-        packed = [s[None].contiguous() for s in state]  # torch wants (layers, B, H)
-        hx = packed[0] if len(packed) == 1 else packed
-        run = getattr(torch, self.torch_mode.lower())
-        weights = [w_ih if w_ih is not None else self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]
-        # biases, one layer, no dropout, training, one direction, batch first
-        y, *last = run(x, hx, weights, True, 1, 0.0, self.training, False, True)
-        return y, self.state_type(*(s[0] for s in last))
+        return self.loop(x, state, mask)
 
     # --- the start --------------------------------------------------------------------------------------------
 
-    def reset_parameters(self) -> None:
-        """What torch's constructor calls. A network is made without memory, and its cells are started afterwards."""
-        if not self.weight_hh_l0.is_meta:
-            self.initialize(None)
-
     def initialize(self, generator: torch.Generator | None) -> None:
-        """Recurrent weights orthogonal gate by gate (Saxe 2014), input weights uniform by fan-in, biases zero.
+        """Set the initial weights: a matrix with n columns is uniform in +-1/sqrt(n), and everything else is zero.
 
-        Drawn from this generator or, for a cell alone outside of a network, from torch's own.
+        Random numbers come from `generator`. None uses torch's default generator, for a cell made outside of a network.
         """
-        bound = self.input_size**-0.5
         with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                if name.startswith("weight_hh"):
-                    for gate in parameter.chunk(self.gates):
-                        nn.init.orthogonal_(gate, generator=generator)
-                elif name.startswith("weight_ih"):
-                    nn.init.uniform_(parameter, -bound, bound, generator)
+            for parameter in self.parameters():
+                if parameter.ndim > 1:
+                    nn.init.uniform_(parameter, -(parameter.shape[-1] ** -0.5), parameter.shape[-1] ** -0.5, generator)
                 else:
                     nn.init.zeros_(parameter)
 
 
 def last_real(values: Tensor, mask: Tensor, before: Tensor) -> Tensor:
-    """The value (B, H) at each row's last real token of values (B, T, H); `before` for rows without one."""
-    lengths = mask.sum(1)
-    rows = torch.arange(len(values), device=values.device)
-    return torch.where(lengths[:, None] > 0, values[rows, (lengths - 1).clamp(min=0)], before)
+    """Select from values (B, T, H) the entry at each row's last real token, (B, H).
+
+    A row of the mask (B, T) without any real token gets its row of `before` (B, H) instead.
+    """
+    lengths = mask.sum(1)  # (B,)
+    rows = torch.arange(len(values), device=values.device)  # (B,)
+    return torch.where(lengths[:, None] > 0, values[rows, (lengths - 1).clamp(min=0)], before)  # (B, H)
 
 
 def product_dtype(a: Tensor) -> torch.dtype:
-    """The type that matrix products run in: autocast's where it is on, else that of `a`."""
+    """Return the dtype in which matrix products run: that of autocast where it is enabled, otherwise that of `a`."""
     kind = a.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else a.dtype
 
 
 def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
-    """`function.apply(*args)`, which torch leaves without types."""
+    """Return `function.apply(*args)`. Torch's own method has no type annotations, so mypy would object to each call."""
     return function.apply(*args)

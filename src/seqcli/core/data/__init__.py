@@ -1,17 +1,11 @@
-"""Texts and token files: found, read, tokenized once, and cut into batches."""
+"""Data that several tasks share: finding and reading texts, token files, batches, files of word vectors."""
 
-from seqcli.core.data.batching import Batch, Batches, LineBatches, StreamBatches, held_out_batches
 from seqcli.core.data.readers import find_texts, read_blocks
 from seqcli.core.data.tokenfile import TokenFile, open_tokens
 
 __all__ = [
-    "Batch",
-    "Batches",
-    "LineBatches",
-    "StreamBatches",
     "TokenFile",
     "find_texts",
-    "held_out_batches",
     "open_tokens",
     "read_blocks",
 ]

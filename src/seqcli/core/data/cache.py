@@ -1,10 +1,10 @@
-"""The cache: where it is, the digests of files it has seen, and small JSON files with a checksum.
+"""The cache directory: where it is, remembered digests of files, and small JSON files with a checksum ("notes").
 
-Nothing in the cache is needed, and nothing in it is trusted: what is missing or damaged is made anew.
+The cache only saves time. It may be deleted at any moment, and what is missing or damaged is made again.
 
-CACHE/files/HASH.json            a file's digest, for as long as the file stays untouched
+CACHE/files/HASH.json            the SHA-256 of a file, valid as long as the file has not been touched
 CACHE/vocabularies/KEY.json      the tokenizer that was trained on a text
-CACHE/tokens/KEY/                a text in the ids of a tokenizer: see tokenfile.py
+CACHE/tokens/KEY/                a text as token ids of a tokenizer: see tokenfile.py
 """
 
 import hashlib
@@ -20,12 +20,15 @@ from seqcli.core import strict_json
 from seqcli.core.files import open_regular, write_whole
 from seqcli.errors import ConfigError, DataError
 
-LARGE = 200 << 20  # bytes of a file that takes a while to look through
-YOUNG = 2_000_000_000  # nanoseconds; the coarsest clock of a file system
+LARGE = 200 << 20  # reading a file of more bytes takes a while, so the user is told
+YOUNG = 2_000_000_000  # nanoseconds; the resolution of the coarsest clock that a file system may have
 
 
 def cache_dir() -> Path:
-    """SEQCLI_CACHE, or seqcli in XDG_CACHE_HOME, or ~/.cache/seqcli. Raises ConfigError when there is no such home."""
+    """Return the cache directory: SEQCLI_CACHE, or seqcli in XDG_CACHE_HOME, or ~/.cache/seqcli.
+
+    Raises ConfigError when it would be in a home directory that does not exist.
+    """
     named = os.environ.get("SEQCLI_CACHE")
     try:
         if named:
@@ -37,19 +40,21 @@ def cache_dir() -> Path:
 
 
 def key_of(value: Any) -> str:
-    """A name for a value of plain JSON: another value has another one."""
+    """Return a name for a JSON value, made from its SHA-256: different values have different names."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def write_note(path: Path, value: Any) -> None:
-    """Write a value as JSON, with a checksum that `read_note` compares. Raises OSError."""
+    """Write a value as JSON, with a checksum that `read_note` verifies. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({"key": key_of(value), "value": value}).encode())
 
 
 def read_note(path: Path) -> Any:
-    """The value that `write_note` wrote. Raises FileNotFoundError when there is none, ValueError when it is damaged,
-    OSError when it cannot be read."""
+    """Read the value that `write_note` wrote.
+
+    Raises FileNotFoundError when there is no such file, ValueError when it is damaged, OSError when it cannot be read.
+    """
     with open_regular(path) as file:
         found = strict_json.loads(file.read())
     if not isinstance(found, dict) or "value" not in found or found.get("key") != key_of(found["value"]):
@@ -58,10 +63,11 @@ def read_note(path: Path) -> Any:
 
 
 def file_digest(path: Path, progress: Callable[[str], None] = lambda text: None) -> str:
-    """SHA-256 of a file's content, remembered while nothing has touched the file. Raises DataError.
+    """Return the SHA-256 of a file's content, from the cache if the file has not been touched since it was computed.
 
-    Whoever changes a file can set back its size and its time of modification, but not the time of its last change of
-    any kind (ctime), nor that of a file put in its place.
+    Whether it was touched is seen by size, times and inode number. A program can change a file and then restore its
+    size and modification time, but not its ctime, the time of its last change of any kind. Raises DataError when the
+    file cannot be read.
     """
     note = cache_dir() / "files" / (hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32] + ".json")
     try:
@@ -81,14 +87,16 @@ def file_digest(path: Path, progress: Callable[[str], None] = lambda text: None)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     digest = hasher.hexdigest()
-    # a file changed twice within a tick of its clock would look untouched: one so young is looked through again
+    # A file that is changed twice within one tick of the file system's clock looks untouched, so the digest of a file
+    # that was changed only just now is not remembered.
     if before == after and before["ctime_ns"] < begun - YOUNG:
-        with suppress(OSError):  # then it is looked through again next time
+        with suppress(OSError):  # then the file is read again next time
             write_note(note, {"file": before, "sha256": digest})
     return digest
 
 
 def _identity(opened: int) -> dict[str, int]:
+    """Return what identifies an open file and its last change; `opened` is its file descriptor."""
     found = os.fstat(opened)
     times = {"mtime_ns": found.st_mtime_ns, "ctime_ns": found.st_ctime_ns}
     return {"size": found.st_size, **times, "inode": found.st_ino}

@@ -1,8 +1,8 @@
-"""What a file is that is no text, by its first bytes, and what to do with it."""
+"""Recognizing files that are not UTF-8 text by their first bytes, and advising the user what to do with them."""
 
 import re
 
-# what such a file begins with, what it is, and what to do (FILE is its name)
+# For each kind of file: a pattern of its first bytes, what it is, and what to do (FILE stands for its name).
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x1f\x8b", "compressed by gzip", "Unpack it first: gunzip FILE"),
     (rb"BZh[1-9]1AY&SY", "compressed by bzip2", "Unpack it first: bunzip2 FILE"),
@@ -25,13 +25,13 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "in UTF-32", "Save it as UTF-8: iconv -f UTF-32 -t UTF-8 FILE"),
     (rb"\xff\xfe|\xfe\xff", "in UTF-16", "Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"),
 )
-BEGINNING = 512  # bytes that tell what a file is
-NEARLY = 0.2  # a text in another encoding has more bytes than this that are not UTF-8, or is worth saving as UTF-8
+BEGINNING = 512  # how many of the first bytes are needed to recognize a file
+NEARLY = 0.2  # with a larger fraction of bytes that are not UTF-8, a file is taken to be in another encoding
 _KINDS = [(re.compile(pattern, re.DOTALL), name, advice) for pattern, name, advice in SIGNATURES]
 
 
 def not_a_text(beginning: bytes, name: str) -> str | None:
-    """A sentence on what a file is, when its first bytes say that it is no text in UTF-8; else None."""
+    """Return a sentence that says what a file is if its first bytes show that it is no UTF-8 text, otherwise None."""
     for pattern, kind, advice in _KINDS:
         if pattern.match(beginning):
             return f"{name} is {kind}, not a text in UTF-8. {advice.replace('FILE', name)}"
@@ -39,7 +39,7 @@ def not_a_text(beginning: bytes, name: str) -> str | None:
 
 
 def advice_for(block: bytes, name: str) -> str:
-    """What to do about a block of a file that has bytes which are not UTF-8, or NUL: by how many, and which."""
+    """Return advice for a file with this block, which has bytes that are not UTF-8, or NUL, few or many of them."""
     zeros = block.count(0)
     if zeros > 0.3 * len(block) and max(block[::2].count(0), block[1::2].count(0)) > 0.9 * zeros:
         return f"It looks like UTF-16: iconv -f UTF-16LE -t UTF-8 {name} makes UTF-8 of it."

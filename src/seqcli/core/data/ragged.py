@@ -1,4 +1,4 @@
-"""Rows of different lengths in one array, and batches of rows of similar length, by number."""
+"""Rows of ids of different lengths stored in one array, and batches of rows of similar length."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ragged:
-    """The ids of many rows, one after the other (n,), and where each row ends (rows,)."""
+    """Many rows of ids in one array. `ids` (n,) holds them one after the other, `ends` (rows,) says where each ends."""
 
     ids: NDArray[Any]
     ends: NDArray[np.int64]
 
     @classmethod
     def of(cls, rows: Sequence[NDArray[Any]]) -> "Self":
-        """From the ids of each row."""
+        """Make it from the ids of each row, (length of the row,) each."""
         ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
         return cls(np.concatenate(rows).astype(np.int32) if rows else np.zeros(0, np.int32), ends)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Ids in each row."""
+        """The number of ids in each row, (rows,)."""
         return np.diff(self.ends, prepend=0)
 
     def __len__(self) -> int:
@@ -42,49 +42,50 @@ class Ragged:
         return self.ids[start:end]
 
     def select(self, rows: NDArray[Any]) -> "Self":
-        """Some of the rows."""
-        lengths = self.lengths[rows]
-        ends = np.cumsum(lengths, dtype=np.int64)
-        shift = np.repeat(self.ends[rows] - ends, lengths)
+        """Return a new object with some of the rows, given by their numbers (m,)."""
+        lengths = self.lengths[rows]  # (m,)
+        ends = np.cumsum(lengths, dtype=np.int64)  # (m,)
+        shift = np.repeat(self.ends[rows] - ends, lengths)  # for each new id, how far away the old one is: (n',)
         return type(self)(self.ids[np.arange(len(shift)) + shift], ends)
 
     def padded(self, rows: NDArray[Any]) -> tuple[Tensor, Tensor]:
-        """These rows as ids (B, T), padded at the end, and the mask (B, T), True = real."""
-        lengths = self.lengths[rows]
-        t = np.arange(int(lengths.max()))[None]
+        """Return the rows with these numbers (B,) as ids (B, T), padded at the end, and their mask (B, T)."""
+        lengths = self.lengths[rows]  # (B,)
+        t = np.arange(int(lengths.max()))[None]  # (1, T)
         return self._at(rows, np.broadcast_to(t, (len(rows), t.shape[1])), t < lengths[:, None])
 
     def _at(self, rows: NDArray[Any], place: NDArray[Any], real: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-        """The ids at these places of the rows, where they are real."""
-        ids = np.full(real.shape, PAD, dtype=np.int64)
+        """Return the ids at place (B, T) within each of the rows (B,), <pad> where real (B, T) is False; and `real`."""
+        ids = np.full(real.shape, PAD, dtype=np.int64)  # (B, T)
         ids[real] = self.ids[((self.ends - self.lengths)[rows][:, None] + place)[real]]
         return torch.from_numpy(ids), torch.from_numpy(real)
 
 
 class Lines(Ragged):
-    """Lines of text as ids; each closes with <eos>."""
+    """Lines of text as ids. Each ends with <eos>."""
 
     @classmethod
     def of(cls, rows: Sequence[NDArray[Any]]) -> "Self":
-        """From the ids of each line, without <eos>."""
+        """Make it from the ids of each line, which do not include <eos>."""
         return super().of([np.append(row, EOS) for row in rows])
 
     def reversed(self, rows: NDArray[Any]) -> tuple[Tensor, Tensor]:
-        """These lines, `padded`, with all but <eos> turned around."""
-        lengths = self.lengths[rows][:, None]
-        t = np.arange(int(lengths.max()))[None]
+        """Return these lines as `padded` does, but with the tokens before <eos> in reverse order."""
+        lengths = self.lengths[rows][:, None]  # (B, 1)
+        t = np.arange(int(lengths.max()))[None]  # (1, T)
         return self._at(rows, np.where(t < lengths - 1, lengths - 2 - t, t), t < lengths)
 
 
 class RowBatches:
-    """All batches of a training, by number: rows of similar length together, in another order every epoch.
+    """The batches of a training, indexed by the number of the step. Each is an array of row numbers (B,).
 
-    A batch has at most `batch_tokens` tokens, padding included (about: which rows of nearly the same length meet is
-    left to chance), or `batch_size` rows. Batch k depends on the lengths, the seed and k alone. `key` may order rows
-    of one length.
+    Rows of similar length are put together, so that there is little padding, and the order differs in every epoch. A
+    batch has `batch_size` rows, or about `batch_tokens` tokens at most, padding included; chance decides which rows of
+    nearly the same length come together. Batch k depends on the lengths, the seed and k alone. Rows are sorted by `key`
+    (rows,), by default the lengths.
     """
 
-    JITTER = 1.0  # tokens by which the order of lengths is disturbed
+    JITTER = 1.0  # the random number that is added to the key, in tokens, goes from 0 to this
 
     def __init__(
         self,
@@ -118,7 +119,10 @@ class RowBatches:
 
 
 def rows_in_order(lengths: NDArray[Any], tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Every row once, shortest first, in batches of at most so many tokens, padding included."""
+    """Yield the numbers of all rows, the shortest rows first, in batches of at most `tokens` tokens with their padding.
+
+    A row that is longer than that is a batch of its own.
+    """
     order = np.argsort(lengths, kind="stable")
     start = 0
     for k, row in enumerate(order):

@@ -1,6 +1,7 @@
-"""Text files as blocks of text: found, checked, decoded, in constant memory."""
+"""Finding and reading text files: block by block or line by line, checked and decoded, in constant memory."""
 
 import codecs
+import itertools
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,14 +11,15 @@ from seqcli.core.data.filetypes import BEGINNING, advice_for, not_a_text
 from seqcli.core.files import files_below
 from seqcli.errors import DataError
 
-BLOCK = 1 << 20
+BLOCK = 1 << 20  # bytes that are read at a time
 Invalid = Literal["error", "replace"]
 
 
 def find_texts(files: Iterable[str | Path]) -> list[Path]:
-    """The text files named, and those with the ending .txt in the directories named, in sorted order.
+    """Return the paths of text files: the files named, and all .txt files in the directories named.
 
-    Raises DataError for what is missing, unreadable or empty.
+    The files in a directory are sorted. Raises DataError when something is missing, cannot be read, or when all files
+    are empty.
     """
     found: list[Path] = []
     for path in map(Path, files):
@@ -37,7 +39,7 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
 
 
 def check_regular(path: Path) -> None:
-    """Raises DataError for what is no file on a disk: opening a pipe may wait for ever, and a device has no end."""
+    """Raise DataError unless this is a regular file. Opening a pipe may block forever, and a device may have no end."""
     mode = _mode(path)
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
         raise DataError(f"{path} is a pipe, and data are read more than once: save them to a file, and give that.")
@@ -46,18 +48,22 @@ def check_regular(path: Path) -> None:
 
 
 def _mode(path: Path) -> int:
+    """Return the mode of a file, which says what kind of file it is. Raises DataError when there is none."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError:  # a NUL in it
+    except ValueError:  # the name has a NUL in it
         raise DataError(f"{str(path)!r} is no name that a file can have.") from None
 
 
 def find_files(files: Sequence[str | Path]) -> list[Path]:
-    """The files named, of pairs or of what is labelled. Raises DataError for what is missing, empty or a directory."""
+    """Return the paths of the files named. Raises DataError when one is missing or a directory, or all are empty.
+
+    Files of pairs or of labelled texts are named one by one, so unlike in `find_texts` a directory is an error.
+    """
     for name in files:
         if Path(name).is_dir():
             raise DataError(f"{name} is a directory; give the files in it.")
@@ -67,11 +73,13 @@ def find_files(files: Sequence[str | Path]) -> list[Path]:
 def read_blocks(
     paths: Iterable[Path], *, invalid: Invalid = "error", raw: bool = False, lines: bool = False
 ) -> Iterator[str]:
-    """The text of the files, in order, in blocks of about 1 MiB that end with a line where lines are shorter.
+    """Yield the text of the files, one after the other, in blocks of about 1 MiB.
 
-    A byte order mark is dropped, CRLF and CR become LF. `raw` keeps every byte as it is, also what is not UTF-8 (as
-    lone surrogates, PEP 383), for the byte tokenizer. A file that does not end its last line is given a line end before
-    the next one; a raw one only where its `lines` count. Raises DataError at invalid UTF-8, naming line and offset.
+    A block ends at the end of a line, unless the line is longer than a block. A byte order mark is dropped, and CRLF
+    and CR become LF. With `raw`, which is for the byte tokenizer, every byte is kept as it is; bytes that are not UTF-8
+    become lone surrogates (PEP 383). If a file does not end with a line end, one is added before the next file; with
+    `raw` only if `lines` says that lines matter. Raises DataError for invalid UTF-8, with line and byte offset, unless
+    `invalid` is "replace".
     """
     last = "\n"
     for path in paths:
@@ -85,7 +93,7 @@ def read_blocks(
 
 
 def read_lines(path: Path, *, invalid: Invalid = "error") -> Iterator[str]:
-    """The lines of a file, without their ends, read and checked as `read_blocks` does."""
+    """Yield the lines of a file without their line ends. They are read and checked as in `read_blocks`."""
     held = ""
     try:
         for block in _read_file(path, invalid, raw=False):
@@ -98,6 +106,7 @@ def read_lines(path: Path, *, invalid: Invalid = "error") -> Iterator[str]:
 
 
 def _read_file(path: Path, invalid: Invalid, raw: bool) -> Iterator[str]:
+    """Yield the text of one file in blocks; see `read_blocks`."""
     held, offset, line = b"", 0, 1
     with path.open("rb") as file:
         while True:
@@ -122,8 +131,10 @@ def _read_file(path: Path, invalid: Invalid, raw: bool) -> Iterator[str]:
 
 
 def _cut(block: bytes) -> int:
-    """Where to end a block: after its last line end, else before its last ASCII byte (no letter is cut there, and no
-    combining mark parted from its letter), else between two characters."""
+    """Return where to cut a block: after its last line end, else before its last ASCII byte, else between characters.
+
+    A cut before an ASCII byte splits no character, and it never separates a combining mark from its letter.
+    """
     newline = block.rfind(b"\n")
     if newline >= 0:
         return newline + 1
@@ -137,6 +148,7 @@ def _cut(block: bytes) -> int:
 
 
 def _decode(block: bytes, path: Path, offset: int, line: int, invalid: Invalid) -> str:
+    """Decode a block that begins at byte `offset`, on line number `line`. Raises DataError; see `read_blocks`."""
     try:
         text = block.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -155,6 +167,25 @@ def _decode(block: bytes, path: Path, offset: int, line: int, invalid: Invalid) 
 
 
 def tell_skipped(say: Callable[[str], None], skipped: int, names: object) -> None:
-    """Say how many bad lines of these files were passed over, if any were."""
+    """Tell the user how many bad lines of these files were skipped, if any were."""
     if skipped:
         say(f"{skipped} bad line{'s' * (skipped > 1)} of {names} passed over.")
+
+
+def blocks(lines: Iterable[str], separator: str) -> Iterator[str]:
+    """Join lines into blocks of 10,000, with `separator` in between, to train a tokenizer on."""
+    rest = iter(lines)
+    while part := list(itertools.islice(rest, 10_000)):
+        yield separator.join(part)
+
+
+MEND = "Mend it, or pass such lines over with --skip-bad-lines."
+
+
+def bad_line(path: Path, number: int, what: str, line: str, advice: str = "") -> DataError:
+    """The error for a line that is not as it should be: where it is, what is wrong, how it begins, and what to do.
+
+    `number` counts from 1.
+    """
+    shown = line if len(line) <= 60 else line[:57] + "..."
+    return DataError(f"{path}, line {number}: {what}: {shown!r}." + (f" {advice}" if advice else ""))

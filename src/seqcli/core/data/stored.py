@@ -1,4 +1,4 @@
-"""Arrays in files of the cache, mapped into memory and compared with the checksums of their blocks."""
+"""Arrays in files of the cache: mapped into memory, and verified block by block with checksums."""
 
 import copy
 import shutil
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from seqcli.errors import DataError
 
-BLOCK = 1 << 20  # bytes that have a checksum
-AT_ONCE = 64 << 20  # bytes of a file of ids that is compared with its checksums when it is opened
+BLOCK = 1 << 20  # bytes that share one checksum
+AT_ONCE = 64 << 20  # a file of ids with at most this many bytes is verified completely when it is opened
 
 
 class IdArray(Protocol):
-    """Ids by their places: an array, or one in a file."""
+    """Something that is indexed like an array of ids: a NumPy array, or StoredIds."""
 
     def __len__(self) -> int: ...
 
@@ -25,23 +25,24 @@ class IdArray(Protocol):
 
 
 def mapped(path: Path, dtype: str) -> NDArray[Any]:
-    """A file of numbers as an array that is read from the disk as it is used."""
+    """Return a file of numbers as an array whose parts are read from the disk when they are used (n,)."""
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.zeros(0, dtype)
     return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
 
 
 def checksums(path: Path) -> list[int]:
-    """The CRC-32 of every block of a file."""
+    """Return the CRC-32 of every block of a file."""
     with path.open("rb") as file:
         return [zlib.crc32(block) for block in iter(lambda: file.read(BLOCK), b"")]
 
 
 class StoredIds:
-    """The ids in a file, mapped into memory; each block is compared with its checksum before it is first used.
+    """The ids in a file, mapped into memory. Each block is verified with its checksum before it is first used.
 
-    A slice gives an array, and so does an array of places. Raises ValueError when a small file is damaged; in a large
-    one the damage is found later, and then it is a DataError.
+    Indexing with a slice or with an array of positions gives a NumPy array. A small file is verified when it is opened,
+    which raises ValueError if it is damaged. Damage to a large one is found later, when the block is used; then a
+    DataError is raised.
     """
 
     def __init__(self, path: Path, dtype: str, sums: list[int]) -> None:
@@ -56,7 +57,7 @@ class StoredIds:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of an id."""
+        """The dtype of the ids."""
         return self._all.dtype
 
     def __len__(self) -> int:
@@ -71,13 +72,13 @@ class StoredIds:
         return np.array(self[:], dtype=dtype, copy=copy)
 
     def part(self, start: int, stop: int) -> "StoredIds":
-        """The ids from place `start` of the file to place `stop`, which shares with this one what has been checked."""
+        """Return the ids from position `start` to `stop` of the file. Both objects share which blocks are verified."""
         found = copy.copy(self)
         found._start, found._stop = start, stop
         return found
 
     def _use(self, places: Any) -> None:
-        """Check the blocks that these places are in. Raises DataError, and removes the file, when one is damaged."""
+        """Verify the blocks in which these positions are. If one is damaged, delete the file and raise DataError."""
         per_block = BLOCK // self.dtype.itemsize
         wanted: Iterable[int]
         if isinstance(places, slice):
@@ -94,6 +95,7 @@ class StoredIds:
             ) from None
 
     def _check(self, blocks: Iterable[int]) -> None:
+        """Verify those of the blocks that have not been verified yet. Raises ValueError if one is damaged."""
         raw = self._all.view(np.uint8).data
         for k in self._unchecked.intersection(blocks):
             if zlib.crc32(raw[k * BLOCK : (k + 1) * BLOCK]) != self._sums[k]:

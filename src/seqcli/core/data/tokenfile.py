@@ -1,12 +1,16 @@
-"""A text as a file of token ids, made once in constant memory, kept in the cache, and mapped into memory.
+"""Token files: a text as token ids, written once in constant memory, kept in the cache and mapped into memory.
 
 CACHE/tokens/KEY/tokens.bin      the ids, uint16 or uint32
                  lines.bin       with unit line: where each line ends, int64
-                 index.bin       at some thousand places: tokens, characters, bytes and unknown tokens until there
-                 meta.json       the type of an id, their number, and the checksums of the other files
+                 index.bin       at some thousand positions, the number of tokens, characters, bytes and unknown tokens
+                                 before it
+                 meta.json       the dtype of the ids, their number, and the checksums of the other files
 
-What is small is compared with its checksums when it is opened, and made anew where it is damaged. The ids of a large
-text are compared block by block, each when it is first read, so that a training on it starts at once.
+Small files are verified with their checksums when they are opened, and are made again if they are damaged. The ids of a
+large text are verified block by block, each when it is first read, so that training can start at once.
+
+The "unit" of a text is "stream", when it is one long text, or "line", when each line is a text of its own that ends
+with <eos>.
 """
 
 import shutil
@@ -28,23 +32,26 @@ from seqcli.core.files import making
 from seqcli.core.tokenizers import EOS, UNK, Ids, Tokenizer
 from seqcli.errors import CheckpointError, DataError
 
-FORMAT = 4
-ENTRIES = 1 << 12  # of the index: what is said of a part of the text is off by one of so many at most
-LEAST = 1 << 10  # characters of text between two entries
+FORMAT = 4  # part of the key in the cache; files of other formats are never read
+# About how many entries the index of a large text has. Counts for a part of the text may be off by what is between two
+# entries at most.
+ENTRIES = 1 << 12
+LEAST = 1 << 10  # the smallest number of characters between two entries of the index
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TokenFile:
-    """A text, or a part of one, as ids. With unit line, `ends` (lines,) holds where each line ends, <eos> included."""
+    """A text, or a part of one, as token ids."""
 
-    whole: StoredIds  # of the text that this is a part of
-    index: NDArray[np.int64]  # (entries, 4), the first one zeros: tokens, characters, bytes, unknown tokens until there
-    ends: NDArray[np.int64] | None
+    whole: StoredIds  # the ids of the whole text
+    # (entries, 4): tokens, characters, bytes and unknown tokens before some positions; the first entry is all zero
+    index: NDArray[np.int64]
+    ends: NDArray[np.int64] | None  # with unit line, where each line ends, after its <eos>: (lines,)
     tokenizer: Tokenizer
-    start: int  # where in the whole this part begins, and ends
-    stop: int
+    start: int  # where in the whole text this part begins
+    stop: int  # ... and where it ends
     lines: NDArray[np.int64] | None = None  # with unit line, the numbers of the lines that belong to it; None: all
 
     @cached_property
@@ -54,37 +61,37 @@ class TokenFile:
 
     @property
     def tokens(self) -> int:
-        """How many ids belong to it."""
+        """The number of ids, of the chosen lines alone if some were chosen."""
         if self.ends is None or self.lines is None:
             return len(self.ids)
         return int(np.diff(self.ends, prepend=0)[self.lines].sum())
 
     def choose(self, lines: NDArray[np.int64]) -> "TokenFile":
-        """Some of the lines, by their numbers; they stay where they are."""
+        """Return the same text with only some lines chosen, by their numbers. `ids` and `ends` stay as they are."""
         return replace(self, lines=lines)
 
     @property
     def characters(self) -> int:
-        """Characters of the text that the ids stand for."""
+        """The number of characters of the text that the ids stand for."""
         return self._counts[0]
 
     @property
     def bytes(self) -> int:
-        """Bytes of that text in UTF-8."""
+        """The number of bytes of that text in UTF-8."""
         return self._counts[1]
 
     @property
     def unknown(self) -> int:
-        """How many ids are <unk>."""
+        """The number of ids that are <unk>."""
         return self._counts[2]
 
     @property
     def predicted(self) -> "TokenFile":
-        """The part whose tokens are predicted from those before them: all but the first token of a stream."""
+        """The part whose tokens a language model predicts: all of it, except the first token of a stream."""
         return self if self.ends is not None else replace(self, start=min(self.start + 1, self.stop))
 
     def part(self, start: float, stop: float) -> "TokenFile":
-        """The part between two fractions of the text, cut between lines when they are its unit."""
+        """Return the part between two fractions (0 to 1) of the text. With unit line it is cut between lines."""
         total = len(self.ids) if self.ends is None else len(self.ends)
         i, j = round(total * start), round(total * stop)
         if self.ends is None:
@@ -93,7 +100,7 @@ class TokenFile:
         return replace(self, start=self.start + first, stop=self.start + last, ends=self.ends[i:j] - first)
 
     def head(self, tokens: int) -> "TokenFile":
-        """At most so many tokens from the start (0: all)."""
+        """Return the beginning with at most `tokens` tokens (0: all). With unit line it is at least one line."""
         if not tokens or len(self.ids) <= tokens:
             return self
         if self.ends is None:
@@ -103,6 +110,7 @@ class TokenFile:
 
     @cached_property
     def _counts(self) -> list[int]:
+        """Characters, bytes and unknown tokens."""
         if self.ends is not None and self.lines is not None:
             starts = self.ends - np.diff(self.ends, prepend=0)
             each = [self._decoded(self.ids[starts[k] : self.ends[k]]) for k in self.lines.tolist()]
@@ -110,10 +118,10 @@ class TokenFile:
         return [b - a for a, b in zip(self._until(self.start), self._until(self.stop), strict=True)]
 
     def _until(self, place: int) -> list[int]:
-        """Characters, bytes and unknown tokens of the text before a place in the whole.
+        """Return the characters, bytes and unknown tokens before a position of the whole text.
 
-        Between two entries of the index they are shared out by what the ids there decode to: that is the text itself,
-        unless it was normalized, or words have lost their spaces and capitals.
+        They are exact at the entries of the index. Between two entries they are interpolated by the lengths of the
+        decoded ids. That is exact too, unless the text was normalized, or its words have lost spaces and capitals.
         """
         entry = int(np.searchsorted(self.index[:, 0], place, side="right")) - 1
         begin, *before = self.index[entry].tolist()
@@ -124,10 +132,10 @@ class TokenFile:
         return [b + (a - b) * s // max(1, n) for b, a, s, n in zip(before, after, some, all_, strict=True)]
 
     def _decoded(self, ids: Ids) -> list[int]:
-        """Characters, bytes and unknown tokens of these ids by themselves; <eos> is the line end that it stands for."""
+        """Return the characters, bytes and unknown tokens of the decoded ids. <eos> counts as one line end."""
         ends, unknown = (int((ids == special).sum()) for special in (EOS, UNK))
         text = self.tokenizer.decode(ids)
-        raw = self.tokenizer.name == "byte"  # what is cut within a character would decode to more
+        raw = self.tokenizer.name == "byte"  # decoding half a character would give more bytes than there are
         size = len(ids) if raw else len(text.encode("utf-8", "surrogatepass")) + ends
         return [len(text) + ends, size, unknown]
 
@@ -142,10 +150,11 @@ def open_tokens(
     options: dict[str, Any] | None = None,
     progress: Progress = lambda text: None,
 ) -> TokenFile:
-    """The token file of these texts, from the cache or made now.
+    """Return the token file of these texts, from the cache if it is there, otherwise made now.
 
-    With a `tokenizer` the text is written in its ids; without, one of `kind` is trained on the text with `options`.
-    `progress` is told, in words, before any work that a user would wait for. Raises DataError.
+    The text is encoded with `tokenizer`. Without one, a tokenizer of `kind` is trained on the text, with `options`.
+    `progress` is called with a sentence before any work that takes a while. Raises DataError when a text is wrong or
+    the cache cannot be written.
     """
     name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
     about = {"format": FORMAT, "unit": unit, "invalid": invalid}
@@ -163,7 +172,7 @@ def open_tokens(
             texts = blocks(kind == "byte") if unit == "stream" else _without_line_ends(blocks(kind == "byte"), kind)
             tokenizer = tokenizers.train(kind, texts, **(options or {}))
             write_note(note, tokenizers.to_json(tokenizer))
-        # by the tokenizer, whether it was trained now or comes from a checkpoint: they share the file
+        # The key contains the tokenizer itself, so one from a checkpoint finds the file that was made in training.
         place = cache_dir() / "tokens" / key_of({**about, "tokenizer": tokenizers.to_json(tokenizer)})
         if (found := _known_tokens(place, tokenizer, unit, name, progress)) is not None:
             return found
@@ -178,7 +187,7 @@ def open_tokens(
 
 
 def _known_tokenizer(note: Path, name: str, progress: Progress) -> Tokenizer | None:
-    """The tokenizer in the cache; None when there is none, or it is damaged, which is said."""
+    """Return the tokenizer in the cache, or None when there is none or it is damaged. The user is told about damage."""
     try:
         return tokenizers.from_json(read_note(note))
     except FileNotFoundError:
@@ -189,7 +198,7 @@ def _known_tokenizer(note: Path, name: str, progress: Progress) -> Tokenizer | N
 
 
 def _known_tokens(place: Path, tokenizer: Tokenizer, unit: str, name: str, progress: Progress) -> TokenFile | None:
-    """The token file in the cache; None when there is none, or it is damaged, which is said."""
+    """Return the token file in the cache, or None when there is none or it is damaged; the user is told of damage."""
     if not place.exists():
         return None
     try:
@@ -201,6 +210,7 @@ def _known_tokens(place: Path, tokenizer: Tokenizer, unit: str, name: str, progr
 
 
 def _open(place: Path, tokenizer: Tokenizer, unit: str) -> TokenFile:
+    """Open the token file in a directory. Raises OSError, ValueError, KeyError or TypeError when it is damaged."""
     meta = read_note(place / "meta.json")
 
     def checked(name: str, dtype: str) -> NDArray[Any]:
@@ -219,13 +229,16 @@ def _open(place: Path, tokenizer: Tokenizer, unit: str) -> TokenFile:
 
 
 def _without_line_ends(blocks: Iterator[str], kind: str) -> Iterator[str]:
-    """For unit line, where <eos> ends a line and no token may."""
+    """Remove line ends from the text on which a tokenizer for unit line is trained: there <eos> ends a line."""
     between = "" if kind == "char" else " "
     return (block.replace("\n", between) for block in blocks)
 
 
 def _pieces(blocks: Iterator[str], size: int) -> Iterator[str]:
-    """The blocks, cut into pieces of about this size where lines end, which changes no token."""
+    """Cut the blocks into pieces of about `size` characters, one for each entry of the index.
+
+    They are cut at line ends, so that the tokens are the same as without the cuts.
+    """
     for block in blocks:
         start = 0
         while len(block) - start > size and (cut := block.find("\n", start + size) + 1):
@@ -236,7 +249,7 @@ def _pieces(blocks: Iterator[str], size: int) -> Iterator[str]:
 
 
 def _encode(blocks: Iterator[str], tokenizer: Tokenizer, unit: str) -> Iterator[tuple[Ids, list[int] | None, str]]:
-    """For each block: ids, the lengths of its lines when they are the unit, and the text it stands for."""
+    """Yield for each block its ids, the lengths of its lines in tokens (None for a stream), and its text."""
     if unit == "stream":
         for block in blocks:
             yield tokenizer.encode(block), None, block
@@ -252,9 +265,10 @@ def _encode(blocks: Iterator[str], tokenizer: Tokenizer, unit: str) -> Iterator[
 
 
 def _write(place: Path, blocks: Iterator[str], tokenizer: Tokenizer, unit: str) -> None:
+    """Encode the blocks and write the files of a token file into the directory `place`."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 1 << 16 else np.uint32)
     place.parent.mkdir(parents=True, exist_ok=True)
-    index = [np.zeros(4, np.int64)]
+    index = [np.zeros(4, np.int64)]  # running sums: tokens, characters, bytes, unknown tokens
     with making(place) as temporary:
         with (temporary / "tokens.bin").open("wb") as out, (temporary / "lines.bin").open("wb") as ends:
             for ids, lengths, text in _encode(blocks, tokenizer, unit):

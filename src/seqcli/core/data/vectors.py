@@ -1,10 +1,11 @@
-"""Files of word vectors: GloVe text, word2vec text and binary, fastText .vec; read as a stream, written whole.
+"""Reading and writing files of word vectors: GloVe text, word2vec text and binary, and fastText .vec.
 
-    glove             word 0.1 -0.2 ...               a line a word
-    word2vec          400000 100                      the same under a line with their number and width; so is .vec
-    word2vec-binary   400000 100, then for each word  its bytes, a space, float32 numbers (and a line end, or none)
+    glove             one line for each word: the word and its numbers, "the 0.1 -0.2 ..."
+    word2vec          the same after a first line with number of words and width, "400000 100"; so is fastText's .vec
+    word2vec-binary   such a first line; then for each word its bytes, a space, float32 numbers, and maybe a line end
 
-Which one a file is, its first bytes tell. Only the vectors of wanted words are kept, so a file may be of any size.
+The format is recognized by the first bytes of a file. Files are read as a stream and only the vectors of wanted words
+are kept, so a file may be larger than memory.
 """
 
 import codecs
@@ -21,15 +22,15 @@ from seqcli.core.files import writing
 from seqcli.errors import DataError
 
 Form = Literal["glove", "word2vec", "word2vec-binary"]
-BLOCK = 1 << 22
-LONGEST = 4096  # bytes of a word; more than that is no word
-WIDEST = 1 << 16  # numbers of a vector
-DIGITS = 26  # bytes of a number in a text, with its space, at most
+BLOCK = 1 << 22  # bytes that are read at a time
+LONGEST = 4096  # the largest number of bytes of a word; anything longer cannot be one
+WIDEST = 1 << 16  # the largest width of a vector
+DIGITS = 26  # the largest number of bytes of a number in a text, with its space
 
 
 @dataclass(frozen=True)
 class Head:
-    """What the beginning of a file tells: its form, how many vectors it has (if it says so), and their width."""
+    """What the beginning of a file says: its format, the number of vectors (None if it does not say), their width."""
 
     form: Form
     count: int | None
@@ -38,7 +39,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Words, their vectors (n, D) in float32, and how many more lines were of a word that had been read already."""
+    """Words and their vectors (n, D). `duplicates` is the number of vectors skipped because their word came twice."""
 
     words: list[str]
     matrix: NDArray[np.float32]
@@ -49,7 +50,7 @@ class Vectors:
 
 
 def read_head(path: str | Path) -> Head:
-    """The form and width of a file of vectors. Raises DataError when it is none."""
+    """Recognize the format and width of a file of word vectors. Raises DataError when it is no such file."""
     path = Path(path)
     with _opened(path) as file:
         first = file.readline(BLOCK)
@@ -77,19 +78,23 @@ def read_head(path: str | Path) -> Head:
 
 
 def _check_width(path: Path, width: int) -> None:
+    """Raise DataError for a width that no file of word vectors has."""
     if width > WIDEST:
         raise DataError(f"{path}, line 1: a width of {width} is not that of word vectors.")
 
 
 def _is_text(body: bytes, count: int, width: int) -> bool:
-    """Whether what follows the first line is text: the line there ends in `width` numbers; or, where it is damaged, all
-    of it could have been typed, which the bytes of float32 numbers hardly ever could, unless they are few.
+    """Return whether the bytes after a first line with number and width are text, not binary.
+
+    They are if the next line ends with `width` numbers. That line may be damaged; so they are text too if all of them
+    are printable UTF-8, which the bytes of float32 numbers hardly ever are. A file with few such bytes might be; it
+    counts as binary if its length is exactly that of a binary file.
     """
     fields = body.partition(b"\n")[0].split()
     if len(fields) > width and all(map(_is_number, fields[-width:])):
         return True
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(body)  # its last character may be cut
+        text = codecs.getincrementaldecoder("utf-8")().decode(body)  # incremental: the last character may be cut off
     except UnicodeDecodeError:
         return False
     typed = all(char.isprintable() or char.isspace() for char in text)
@@ -97,7 +102,7 @@ def _is_text(body: bytes, count: int, width: int) -> bool:
 
 
 def _is_whole_binary(body: bytes, count: int, width: int) -> bool:
-    """Whether `count` words, each with as many bytes as its numbers take, are all there is."""
+    """Return whether these bytes are exactly `count` words, each followed by `width` float32 numbers."""
     at = 0
     for _ in range(count):
         space = body.find(b" ", at)
@@ -109,9 +114,10 @@ def _is_whole_binary(body: bytes, count: int, width: int) -> bool:
 
 
 def read_vectors(path: str | Path, wanted: Collection[str] | None = None) -> Vectors:
-    """The vectors of the wanted words (None: of all). Of a word that comes twice, the first one counts.
+    """Read the vectors of the wanted words (None: of all words). If a word comes twice, its first vector counts.
 
-    Raises DataError, naming the place, where the file is cut short, is not UTF-8, or has a line of another width.
+    Raises DataError, with the line or the number of the vector, when the file is cut short, a word is not UTF-8, or a
+    vector has another width or numbers that are not finite.
     """
     path = Path(path)
     head = read_head(path)
@@ -134,6 +140,7 @@ def read_vectors(path: str | Path, wanted: Collection[str] | None = None) -> Vec
 
 
 def _opened(path: Path) -> IO[bytes]:
+    """Open a file for reading. Raises DataError."""
     check_regular(path)
     try:
         return path.open("rb", BLOCK)
@@ -141,11 +148,11 @@ def _opened(path: Path) -> IO[bytes]:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-Record = tuple[str, bytes, bytes]  # where it stands, the word, its numbers as they are
+Record = tuple[str, bytes, bytes]  # where it is in the file, the word, its numbers as they are in the file
 
 
 def _lines(path: Path, head: Head) -> Iterator[Record]:
-    """The records of a text."""
+    """Yield the records of a text file."""
     width, read = head.width, 0
     with _opened(path) as file:
         for number, line in enumerate(file, 1):
@@ -170,12 +177,16 @@ def _lines(path: Path, head: Head) -> Iterator[Record]:
 
 
 def _with_spaces(path: Path, number: int, text: bytes, width: int) -> tuple[bytes, bytes]:
-    """A line whose word has spaces in it, as in some files of GloVe; else its width is wrong."""
+    """Split a line, whose number of spaces is not the width, into the word and its numbers.
+
+    The word may have spaces in it, as in some files of GloVe, or there may be several spaces between the numbers.
+    Raises DataError when the line has another number of numbers.
+    """
     parts = text.rsplit(b" ", width)
     fields = text.split()
     if len(parts) == width + 1 and len(fields) > width + 1 and not _is_number(fields[-width - 1]):
         return parts[0], text[len(parts[0]) + 1 :]
-    if len(fields) == width + 1:  # several spaces between
+    if len(fields) == width + 1:  # several spaces between numbers
         return fields[0], b" ".join(fields[1:])
     raise DataError(
         f"{path}, line {number}: {max(0, len(fields) - 1)} numbers where a vector has {width}; "
@@ -184,12 +195,12 @@ def _with_spaces(path: Path, number: int, text: bytes, width: int) -> tuple[byte
 
 
 def _binary(path: Path, head: Head) -> Iterator[Record]:
-    """The records of a binary file."""
+    """Yield the records of a binary file."""
     assert head.count is not None
     size = 4 * head.width
     with _opened(path) as file:
         file.readline()
-        held, at = b"", 0
+        held, at = b"", 0  # bytes that have been read, and how many of them have been used
         for number in range(1, head.count + 1):
             place = f"vector {number} of {head.count}"
             while (space := held.find(b" ", at)) < 0 or len(held) < space + 1 + size:
@@ -204,6 +215,7 @@ def _binary(path: Path, head: Head) -> Iterator[Record]:
 
 
 def _parsed(path: Path, place: str, word: str, numbers: bytes) -> NDArray[np.float32]:
+    """Return the vector (D,) that the numbers of a record stand for. Raises DataError."""
     binary = place.startswith("vector")
     try:
         row = np.frombuffer(numbers, "<f4") if binary else np.array(numbers.split(b" "), dtype=np.float32)
@@ -227,10 +239,10 @@ def _is_number(text: bytes) -> bool:
 
 
 def write_vectors(path: str | Path, words: Sequence[str], matrix: NDArray[Any], form: Form) -> None:
-    """Write words and their vectors (n, D) so that `path` is at every moment the old file or the new one, whole.
+    """Write words and their vectors (n, D) to a file, atomically: `path` is at every moment complete, old or new.
 
-    Text has as many digits as float32 needs to be read back to the same bits. Raises DataError when it cannot be
-    written.
+    Numbers in text have as many digits as are needed to read back the same float32 bits. Raises DataError when the file
+    cannot be written.
     """
     path = Path(path)
     rows = np.asarray(matrix, dtype="<f4")

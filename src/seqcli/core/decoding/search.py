@@ -1,14 +1,21 @@
-"""From scores to sequences: greedy, sampling and beam search for many sentences at once, blind to the model.
+"""Greedy decoding, sampling and beam search for many sentences at once, with any model that has a `Scorer`.
 
-Shapes: B sentences, K hypotheses each, V vocabulary. A hypothesis y of n tokens, <eos> included, is ranked by
+Shapes: B sentences, K hypotheses for each (the beam), V vocabulary, S source. Sentences that are finished leave the
+batch; B' is the number of those that are left, and K' the number of their hypotheses (1 at first, then K).
 
-    log p(y) / norm(n) + coverage        norm: 1, n^a ("mean"), or ((5 + n) / 6)^a ("wu", Wu 2016, equation 14)
-    coverage = b sum_s log(min(sum_t a_ts, 1)) over the real source tokens    (Wu 2016, equation 14)
+A hypothesis y of n tokens, <eos> included, is ranked by its score
 
-log p is always the model's own, over its whole vocabulary. What must not come (<bos>, <eos> before `min_length`, an
-n-gram again, all but <eos> at the limit) is passed over, and what comes instead costs what the model says it costs:
-the probability of the one is not given to the other. So an answer that is cut off at the limit pays for its <eos>, and
-scores of different options, and of a reference, can be compared.
+    log p(y) / norm(n) + coverage
+    norm(n)  = 1 ("none"), n^a ("mean") or ((5 + n) / 6)^a ("wu": Wu 2016, equation 14)
+    coverage = b sum_s log(min(sum_t a_ts, 1)), over the real source tokens s    (Wu 2016, equation 14)
+
+where a is the exponent `length_penalty`, b is `coverage_penalty`, and a_ts are the attention weights.
+
+log p is always the model's own, over its whole vocabulary. Some tokens must not be written: <bos>, <eos> before
+`min_length`, the last token of an n-gram that would be repeated, and everything but <eos> at the length limit. They are
+skipped, but the probabilities of the other tokens are not renormalized. So an answer that is cut off at the limit still
+pays for the probability of its <eos>, and scores can be compared between different options and with that of a
+reference.
 """
 
 import math
@@ -24,27 +31,34 @@ from seqcli.core.decoding.sampling import Filters, draw, gumbel_noise
 from seqcli.errors import ConfigError
 
 GREEDY = Filters(temperature=0.0)
-BLOCK = 64  # columns whose maximum is looked at before they are
+BLOCK = 64  # `likeliest` compares the maxima of blocks of this many tokens first, and then looks into the best blocks
 
 
 class Scorer(Protocol):
-    """What a search needs of a model. `state` is the model's own affair."""
+    """What a search needs of a model. The search never looks into `state`; only the model knows what it is."""
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The last tokens (B, K) -> scores (B, K, V) of the next ones (logits do), and the state after."""
+        """Feed the last tokens (B, K). Returns the logits of the next tokens (B, K, V) and the next state."""
 
     def select(self, state: Any, sentences: Tensor, parents: Tensor) -> Any:
-        """The state of these sentences (B',), whose hypotheses go on from these parents (B', K')."""
+        """Return the state of the sentences (B',) alone, with hypotheses that continue the `parents` (B', K').
+
+        sentences are indices into the present batch, and parents are indices into the hypotheses of each sentence.
+        """
 
     def coverage(self, state: Any) -> Tensor | None:
-        """How much each source token was looked at so far (B, K, S), NaN where there is none; it never falls."""
+        """Return the attention that each source token got so far, summed over the steps: (B, K, S), NaN on padding.
+
+        It never falls from one step to the next. None for a model without attention.
+        """
 
 
 @dataclass(frozen=True)
-class SearchOptions:
-    """What is searched for. `bos` begins every hypothesis, `eos` ends it, `forbidden` never stands in it.
+class Search:
+    """The options of a search. The ids in `forbidden` are never written.
 
-    Raises ConfigError for penalties that are negative or not finite: a negative one would be a reward.
+    `normalize` is the norm in the score ("mean", "wu" or "none"), `length_penalty` its exponent. Raises ConfigError for
+    penalties that are negative or not finite, as a negative penalty would be a reward.
     """
 
     beam: int = 5
@@ -65,7 +79,10 @@ class SearchOptions:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}, but must be a finite number from 0.")
 
     def norm(self, length: Any) -> Any:
-        """What the log-probability of so many tokens is divided by; it never falls as the length grows."""
+        """Return what the log-probability of a hypothesis of `length` tokens is divided by.
+
+        It never falls as the length grows, which `beam_search` relies on to know when to stop.
+        """
         if self.normalize == "none":
             return 1.0
         return (length if self.normalize == "mean" else (5 + length) / 6) ** self.length_penalty
@@ -73,51 +90,52 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """Tokens without <bos> and <eos>, what they were ranked by, and log p, that of <eos> included."""
+    """A finished hypothesis."""
 
-    ids: list[int]
-    score: float
-    log_p: float
+    ids: list[int]  # without <bos> and <eos>
+    score: float  # what hypotheses are ranked by
+    log_p: float  # the log-probability of all tokens, <eos> included, in nats
 
 
-# --- one token after the other --------------------------------------------------------------------------------------
+# --- greedy decoding and sampling -----------------------------------------------------------------------------------
 
 
 def sample(
-    scorer: Scorer, state: Any, limit: Tensor, options: SearchOptions, filters: Filters, seeds: Sequence[int]
+    scorer: Scorer, state: Any, limit: Tensor, options: Search, filters: Filters, seeds: Sequence[int]
 ) -> list[list[Hypothesis]]:
-    """`n_best` sequences a sentence, drawn by `filters`, best first; temperature 0 is greedy and gives one.
+    """Write `n_best` sequences for each sentence token by token, drawn by `filters`. Returns them sorted, best first.
 
-    limit (B,) is the number of tokens to write at most; then <eos> comes, whatever was drawn. Each sentence has a
-    generator of its own, with its own seed: what is drawn for it does not depend on the others in the batch.
+    With temperature 0 this is greedy decoding, and there is one sequence for each sentence. limit (B,) is the largest
+    number of tokens to write; after that <eos> is written, whatever was drawn. Each sentence has a generator of its
+    own, made from its entry in `seeds`, so what is drawn for it does not depend on the other sentences in the batch.
     """
     o, B, K, device = options, len(limit), 1 if filters.temperature == 0 else options.n_best, limit.device
-    sentences = torch.arange(B, device=device)  # which sentence each row of the batch is
+    sentences = torch.arange(B, device=device)  # (B',), the sentence in each row of the batch
     own = [np.random.default_rng(seed) for seed in seeds]
     if K > 1:
         state = scorer.select(state, sentences, limit.new_zeros(B, K))
-    written = limit.new_full((B, K, int(limit.max()) + 1), o.eos)
-    total, score = torch.zeros(B, K, device=device), torch.zeros(B, K, device=device)
-    tokens = limit.new_full((B, K), o.bos)
-    past = tokens[..., None]
+    written = limit.new_full((B, K, int(limit.max()) + 1), o.eos)  # what is returned, without <bos>
+    total, score = torch.zeros(B, K, device=device), torch.zeros(B, K, device=device)  # log p, and the final scores
+    tokens = limit.new_full((B, K), o.bos)  # (B', K), the last tokens
+    past = tokens[..., None]  # (B', K, t + 1), all tokens so far, <bos> first
     for t in range(int(limit.max()) + 1):
-        scores, state = scorer.step(tokens, state)
-        last = (limit[sentences] == t)[:, None]
-        p = _probabilities(scores, past, t, last, o)
+        scores, state = scorer.step(tokens, state)  # (B', K, V)
+        last = (limit[sentences] == t)[:, None]  # (B', 1), whether the limit is reached
+        p = _probabilities(scores, past, t, last, o)  # (B', K, V)
         if filters == GREEDY:
-            tokens = likeliest_token(p)
+            tokens = likeliest_token(p)  # (B', K)
         else:
-            noise = np.concatenate([gumbel_noise(K, p.shape[2], own[k]) for k in sentences.tolist()])
-            drawn = draw(p.flatten(0, 1).float().log().cpu().numpy(), filters, noise)
-            tokens = torch.from_numpy(drawn).to(device).view(-1, K)
-        tokens = torch.where(last, o.eos, tokens)
-        going_on = (past[..., 1:] != o.eos).all(2)
-        total[sentences] += torch.where(going_on, p.gather(2, tokens[..., None])[..., 0].float().log(), 0.0)
-        ends = going_on & (tokens == o.eos)
-        score[sentences] += torch.where(ends, _score(total[sentences], t, scorer, state, o), 0.0)
+            noise = np.concatenate([gumbel_noise(K, p.shape[2], own[k]) for k in sentences.tolist()])  # (B' * K, V)
+            drawn = draw(p.flatten(0, 1).float().log().cpu().numpy(), filters, noise)  # (B' * K,)
+            tokens = torch.from_numpy(drawn).to(device).view(-1, K)  # (B', K)
+        tokens = torch.where(last, o.eos, tokens)  # (B', K)
+        going_on = (past[..., 1:] != o.eos).all(2)  # (B', K), False where the sequence had ended before
+        total[sentences] += torch.where(going_on, p.gather(2, tokens[..., None])[..., 0].float().log(), 0.0)  # (B', K)
+        ends = going_on & (tokens == o.eos)  # (B', K), sequences that end with this token
+        score[sentences] += torch.where(ends, _score(total[sentences], t, scorer, state, o), 0.0)  # (B', K)
         written[sentences, :, t] = tokens
-        past = torch.cat((past, tokens[..., None]), dim=2)
-        rows = (going_on & ~ends).any(1).nonzero()[:, 0]
+        past = torch.cat((past, tokens[..., None]), dim=2)  # (B', K, t + 2)
+        rows = (going_on & ~ends).any(1).nonzero()[:, 0]  # rows with a sequence that goes on
         if not len(rows):
             break
         if len(rows) < len(sentences):
@@ -134,30 +152,33 @@ def sample(
 
 
 class _Kept(NamedTuple):
-    """The n best hypotheses that have ended (B, n), best first; where there is none yet the score is -inf."""
+    """The n best hypotheses that have ended so far in each sentence, best first.
 
-    score: Tensor
-    log_p: Tensor
-    length: Tensor  # tokens, <eos> not among them
-    ids: Tensor  # (B, n, T), T the length of the longest
+    Where a sentence has fewer than n, the score of the missing ones is -inf.
+    """
+
+    score: Tensor  # (B, n)
+    log_p: Tensor  # (B, n)
+    length: Tensor  # (B, n), in tokens without <eos>
+    ids: Tensor  # (B, n, T), padded to the longest
 
     @classmethod
     def none(cls, sentences: int, n: int, like: Tensor) -> "_Kept":
-        """Before anything has ended; ids are of the kind of `like`."""
-        score = torch.full((sentences, n), -torch.inf, device=like.device)
+        """Make the value for the start, when nothing has ended yet. Ids have the dtype and device of `like`."""
+        score = torch.full((sentences, n), -torch.inf, device=like.device)  # (B, n)
         return cls(score, score, like.new_zeros(sentences, n), like.new_zeros(sentences, n, 0))
 
     def merged(self, other: "_Kept") -> "_Kept":
-        """The n best of both, where those of `other` are at least as long."""
+        """Return the n best of these and of `other`, whose hypotheses must be at least as long."""
         n, longer = self.score.shape[1], other.ids.shape[2] - self.ids.shape[2]
-        mine = self._replace(ids=torch.nn.functional.pad(self.ids, (0, longer)))
-        both = [torch.cat(pair, dim=1) for pair in zip(mine, other, strict=True)]
-        order = both[0].argsort(dim=1, descending=True, stable=True)[:, :n]
-        rows = torch.arange(len(order), device=order.device)[:, None]
-        return _Kept(*(t[rows, order] for t in both))
+        mine = self._replace(ids=torch.nn.functional.pad(self.ids, (0, longer)))  # ids: (B, n, T of other)
+        both = [torch.cat(pair, dim=1) for pair in zip(mine, other, strict=True)]  # (B, n + n'), ids (B, n + n', T)
+        order = both[0].argsort(dim=1, descending=True, stable=True)[:, :n]  # (B, n), by score
+        rows = torch.arange(len(order), device=order.device)[:, None]  # (B, 1)
+        return _Kept(*(t[rows, order] for t in both))  # (B, n), ids (B, n, T)
 
     def hypotheses(self, rows: Tensor) -> list[list[Hypothesis]]:
-        """Those of some sentences."""
+        """Return the hypotheses of some sentences, given as row numbers (n,): a list for each of them."""
         found = zip(*(t[rows].tolist() for t in self), strict=True)
         return [
             [Hypothesis(ids[:n], score, log_p) for score, log_p, n, ids in zip(*row, strict=True) if score > -torch.inf]
@@ -166,46 +187,48 @@ class _Kept(NamedTuple):
 
 
 @torch.no_grad()
-def beam_search(scorer: Scorer, state: Any, limit: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
-    """The `n_best` hypotheses of each sentence that a beam of width K finds, best first.
+def beam_search(scorer: Scorer, state: Any, limit: Tensor, options: Search) -> list[list[Hypothesis]]:
+    """Find the `n_best` hypotheses of each sentence by beam search with K = `options.beam`. Returns them best first.
 
-    limit (B,) is the number of tokens to write at most, <eos> not counted. At every step each hypothesis is ended once,
-    by <eos>, and the n best that ended so far are kept; the K best of the other continuations go on.
+    limit (B,) is the largest number of tokens to write, without <eos>. At every step each of the K hypotheses is ended
+    once, by <eos>, and the n best of all that have ended so far are kept. Of all other continuations by one token, the
+    K best go on.
 
-    The best found is never worse than what greedy decoding finds: the hypothesis that greedy decoding would have is
-    among the K until it ends; where it is not one of the K best, it takes the place of the last of them. A beam of 1 is
+    The best hypothesis is never worse than that of greedy decoding: the hypothesis that greedy decoding would follow
+    stays in the beam until it ends. Where it is not among the K best, it replaces the last of them. A beam of 1 is
     greedy decoding.
 
-    A sentence leaves the batch when no way on could lead among the n kept. A hypothesis with log p = L can come to
-    L / norm(limit + 1) at most: every further token costs -log p >= 0, so L never rises, and as it is negative, it
-    weighs least when divided by the greatest norm, which is that of the greatest length, since norms never fall as the
-    length grows (for "none", and for a = 0, they stay the same). The coverage can rise to 0, and no further, as b >= 0
-    and min(sum_t a_ts, 1) <= 1. All of the K have the same bound but for L, so that of the likeliest decides.
+    A sentence leaves the batch as soon as no continuation could get among the n kept. This is known from a bound: a
+    hypothesis with log-probability L can reach a score of at most L / norm(limit + 1). For L never rises, since every
+    further token has a log-probability of at most 0; and as L is negative, dividing it by the largest norm gives the
+    highest score. The largest norm is that of the largest length, since norms never fall as the length grows (with
+    "none", or with a = 0, they stay the same). The coverage term can rise to 0 at most, because b >= 0 and
+    min(sum_t a_ts, 1) <= 1. The bounds of the K hypotheses differ in L alone, so it suffices to look at the likeliest.
     """
     if options.beam == 1:
         return sample(scorer, state, limit, options, GREEDY, range(len(limit)))
     o, K, device = options, options.beam, limit.device
     B, longest = len(limit), int(limit.max())
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
-    sentences = torch.arange(B, device=device)
+    sentences = torch.arange(B, device=device)  # (B',), the sentence in each row of the batch
     kept = _Kept.none(B, o.n_best, limit)
-    tokens = limit.new_full((B, 1), o.bos)
-    past = tokens[..., None]  # (B', K', t + 1), <bos> first
+    tokens = limit.new_full((B, 1), o.bos)  # (B', K'), the last tokens
+    past = tokens[..., None]  # (B', K', t + 1), all tokens so far, <bos> first
     total = torch.zeros(B, 1, device=device)  # log p (B', K'), best first; -inf where there is no hypothesis
-    greedy = limit.new_zeros(B)  # which of the K' greedy decoding would have; -1 where it has ended
+    greedy = limit.new_zeros(B)  # (B',), which of the K' greedy decoding would follow; -1 where that has ended
     for t in range(longest + 1):
-        scores, state = scorer.step(tokens, state)
-        last = limit == t
+        scores, state = scorer.step(tokens, state)  # (B', K', V)
+        last = limit == t  # (B',), whether the limit is reached
         p = _probabilities(scores, past, t, last[:, None], o)  # (B', K', V)
-        end = total + p[..., o.eos].float().log()  # (B', K')
-        kept = kept.merged(_ended(past, end, _score(end, t, scorer, state, o), o.n_best))
-        choice = _greedy_choice(p, total, greedy)
-        p[..., o.eos] = 0.0
-        (total, parents, tokens), greedy = _with_greedy(likeliest(p, total, K), choice, greedy, o.eos)
+        end = total + p[..., o.eos].float().log()  # (B', K'), log p of each hypothesis when it is ended here
+        kept = kept.merged(_ended(past, end, _score(end, t, scorer, state, o), o.n_best))  # (B', n)
+        choice = _greedy_choice(p, total, greedy)  # (B', 1)
+        p[..., o.eos] = 0.0  # hypotheses that go on
+        (total, parents, tokens), greedy = _with_greedy(likeliest(p, total, K), choice, greedy, o.eos)  # (B', K)
 
-        bound = total[:, 0] / o.norm(limit + 1.0)
-        going_on = (bound > kept.score[:, -1]) & ~last
-        gone, rows = (~going_on).nonzero()[:, 0], going_on.nonzero()[:, 0]
+        bound = total[:, 0] / o.norm(limit + 1.0)  # (B',)
+        going_on = (bound > kept.score[:, -1]) & ~last  # (B',)
+        gone, rows = (~going_on).nonzero()[:, 0], going_on.nonzero()[:, 0]  # row numbers
         for k, hypotheses in zip(sentences[gone].tolist(), kept.hypotheses(gone), strict=True):
             found[k] = hypotheses
         if not len(rows):
@@ -213,111 +236,134 @@ def beam_search(scorer: Scorer, state: Any, limit: Tensor, options: SearchOption
         if len(gone):
             parents, tokens, total, past = parents[rows], tokens[rows], total[rows], past[rows]
             sentences, limit, greedy, kept = sentences[rows], limit[rows], greedy[rows], _Kept(*(x[rows] for x in kept))
+        # (B', K, t + 2)
         past = torch.cat((past.gather(1, parents[..., None].expand(-1, -1, t + 1)), tokens[..., None]), dim=2)
         state = scorer.select(state, rows, parents)
     return found
 
 
 def _ended(past: Tensor, log_p: Tensor, score: Tensor, n: int) -> _Kept:
-    """The n best of hypotheses of t tokens (B, K, t + 1), <bos> first, that end with this log p and score (B, K)."""
+    """Select the n best of hypotheses that have just ended.
+
+    past (B, K, t + 1) holds their tokens, <bos> first and without <eos>; log_p and score are (B, K).
+    """
     score, best = score.topk(min(n, score.shape[1]), dim=1)  # (B, n)
-    rows = torch.arange(len(past), device=past.device)[:, None]
-    ids = past[rows, best][..., 1:]
-    return _Kept(score, log_p.gather(1, best), torch.full_like(best, ids.shape[2]), ids)
+    rows = torch.arange(len(past), device=past.device)[:, None]  # (B, 1)
+    ids = past[rows, best][..., 1:]  # (B, n, t)
+    return _Kept(score, log_p.gather(1, best), torch.full_like(best, ids.shape[2]), ids)  # (B, n), ids (B, n, t)
 
 
 class Continuations(NamedTuple):
-    """The best continuations by one token of K hypotheses (B, n), best first."""
+    """The best continuations, by one token, of the K hypotheses of each sentence; best first."""
 
-    log_p: Tensor  # of all tokens so far
-    parents: Tensor  # which of the K
-    tokens: Tensor
+    log_p: Tensor  # (B, n), the log-probability of all tokens so far
+    parents: Tensor  # (B, n), which of the K hypotheses is continued
+    tokens: Tensor  # (B, n), the token that continues it
 
 
 def _greedy_choice(p: Tensor, total: Tensor, greedy: Tensor) -> Continuations:
-    """How greedy decoding's hypothesis goes on (B, 1)."""
+    """Continue the hypothesis that greedy decoding would follow by its likeliest token. Returns (B, 1) each.
+
+    p (B, K, V) are the probabilities, total (B, K) the log-probabilities so far, and greedy (B,) is the index of that
+    hypothesis, or -1 where it has ended; what is returned there has no meaning.
+    """
     B, K, _ = p.shape
-    parents = greedy.clamp(min=0)
+    parents = greedy.clamp(min=0)  # (B,)
     ours = p.flatten(0, 1).index_select(0, torch.arange(B, device=p.device) * K + parents)  # (B, V)
-    tokens, parents = likeliest_token(ours)[:, None], parents[:, None]
-    return Continuations(total.gather(1, parents) + ours.gather(1, tokens).float().log(), parents, tokens)
+    tokens, parents = likeliest_token(ours)[:, None], parents[:, None]  # (B, 1) each
+    return Continuations(total.gather(1, parents) + ours.gather(1, tokens).float().log(), parents, tokens)  # (B, 1)
 
 
 def _with_greedy(best: Continuations, choice: Continuations, greedy: Tensor, eos: int) -> tuple[Continuations, Tensor]:
-    """The best continuations with greedy decoding's choice among them, and where it is: -1 when that has ended."""
+    """Put greedy decoding's choice (B, 1) into the best continuations (B, K), in the last place if it is not there.
+
+    Changes `best` and returns it, with the index of that choice (B,); the index is -1 where greedy decoding has ended.
+    """
     same = (best.parents == choice.parents) & (best.tokens == choice.tokens)  # (B, K)
-    ended = (greedy < 0) | (choice.tokens[:, 0] == eos)
-    missing = ~(ended | same.any(1))
+    ended = (greedy < 0) | (choice.tokens[:, 0] == eos)  # (B,)
+    missing = ~(ended | same.any(1))  # (B,)
     for ours, other in zip(best, choice, strict=True):
-        ours[:, -1] = torch.where(missing, other[:, 0], ours[:, -1])
-    place = torch.where(missing, same.shape[1] - 1, same.int().argmax(1))
+        ours[:, -1] = torch.where(missing, other[:, 0], ours[:, -1])  # (B,)
+    place = torch.where(missing, same.shape[1] - 1, same.int().argmax(1))  # (B,)
     return best, place.masked_fill(ended, -1)
 
 
-# --- what both stand on ---------------------------------------------------------------------------------------------
+# --- used by both ---------------------------------------------------------------------------------------------------
 
 
-def _score(log_p: Tensor, t: int, scorer: Scorer, state: Any, o: SearchOptions) -> Tensor:
-    """What hypotheses (B, K) with this log p that end with the token number t are ranked by."""
-    score: Tensor = log_p / o.norm(t + 1.0)
-    covered = scorer.coverage(state) if o.coverage_penalty else None
+def _score(log_p: Tensor, t: int, scorer: Scorer, state: Any, o: Search) -> Tensor:
+    """Compute the scores (B, K) of hypotheses with log-probabilities log_p (B, K) whose <eos> is token number t.
+
+    The first token is number 0, so a hypothesis has t + 1 tokens with its <eos>.
+    """
+    score: Tensor = log_p / o.norm(t + 1.0)  # (B, K)
+    covered = scorer.coverage(state) if o.coverage_penalty else None  # (B, K, S)
+    # nansum leaves out padding, where the coverage is NaN
     return score if covered is None else score + o.coverage_penalty * covered.clamp(1e-9, 1.0).log().nansum(2)
 
 
-def _probabilities(scores: Tensor, past: Tensor, t: int, last: Tensor, o: SearchOptions) -> Tensor:
-    """The model's p (B, K, V) of the token number t, with 0 for what must not come.
+def _probabilities(scores: Tensor, past: Tensor, t: int, last: Tensor, o: Search) -> Tensor:
+    """Compute the model's probabilities (B, K, V) of token number t from its scores (B, K, V), with 0 where a token
+    must not be written.
 
-    past (B, K, t + 1) is what was written, <bos> first. Where the limit is reached, last (B, 1), <eos> may always come,
-    however unlikely it is.
+    past (B, K, t + 1) holds the tokens so far, <bos> first. last (B, 1) is True where the limit is reached; there <eos>
+    always has a probability above 0, however unlikely it is.
     """
-    p = scores.softmax(2)
-    end = p[..., o.eos].clamp(min=1e-37)
+    p = scores.softmax(2)  # (B, K, V)
+    end = p[..., o.eos].clamp(min=1e-37)  # (B, K)
     p[..., list(o.forbidden)] = 0.0
-    p[..., o.eos] = torch.where(last, end, p[..., o.eos] if t >= o.min_length else 0.0)
+    p[..., o.eos] = torch.where(last, end, p[..., o.eos] if t >= o.min_length else 0.0)  # (B, K)
     n = o.no_repeat_ngram
     if n and t >= n:
-        grams = past[..., 1:].unfold(2, n, 1)  # (B, K, t - n + 1, n)
-        begins = (grams[..., : n - 1] == past[..., None, t - n + 2 :]).all(3)  # the one that the last tokens begin
-        again = torch.where(begins, grams[..., -1], o.bos)
-        p.scatter_(2, again, 0.0)  # <bos> is forbidden anyway
-    if n or o.min_length:  # where nothing is allowed, the end is
-        p[..., o.eos] = torch.where(p.amax(2) == 0, end, p[..., o.eos])
+        grams = past[..., 1:].unfold(2, n, 1)  # all n-grams so far: (B, K, t - n + 1, n)
+        # those that begin with the last n - 1 tokens: (B, K, t - n + 1)
+        begins = (grams[..., : n - 1] == past[..., None, t - n + 2 :]).all(3)
+        again = torch.where(begins, grams[..., -1], o.bos)  # (B, K, t - n + 1); <bos> is forbidden anyway
+        p.scatter_(2, again, 0.0)
+    if n or o.min_length:  # where no token is allowed, <eos> is
+        p[..., o.eos] = torch.where(p.amax(2) == 0, end, p[..., o.eos])  # (B, K)
     return p
 
 
 def likeliest_token(p: Tensor) -> Tensor:
-    """The likeliest of the tokens with probabilities p (..., V), by number (...); of equally likely ones the first."""
-    first = block_maxima(p).argmax(-1, keepdim=True) * BLOCK
+    """Return the id (...) of the likeliest token for probabilities p (..., V), the first one if several are equal."""
+    first = block_maxima(p).argmax(-1, keepdim=True) * BLOCK  # the first token of the best block, (..., 1)
     tokens = (first + torch.arange(BLOCK, device=p.device)).clamp(max=p.shape[-1] - 1)  # (..., BLOCK)
-    return tokens.gather(-1, p.gather(-1, tokens).argmax(-1, keepdim=True))[..., 0]
+    return tokens.gather(-1, p.gather(-1, tokens).argmax(-1, keepdim=True))[..., 0]  # (...)
 
 
 def likeliest(p: Tensor, total: Tensor, count: int) -> Continuations:
-    """The best `count` (or all) of K x V continuations, best first: their log-probability, parents, tokens (B, count).
+    """Select the best `count` of the K * V continuations of each sentence by one token; fewer if there are fewer.
 
-    p (B, K, V) are the tokens' probabilities, total (B, K) the log-probabilities of what goes before. The best n of
-    many numbers lie in the n blocks with the greatest maxima, so only those are sorted: exact, and much faster.
+    p (B, K, V) are the probabilities of the tokens, total (B, K) the log-probabilities of the hypotheses so far.
+    Returns log-probabilities, parents and tokens, (B, count) each, best first. The best n of many numbers always lie in
+    the n blocks with the largest maxima, so only those blocks are searched: the result is exact, and much faster.
     """
     K, V = p.shape[1:]
     if count >= K * (V // BLOCK):
-        log_p, index = (p.float().log() + total[..., None]).flatten(1).topk(min(count, K * V), dim=1)
+        log_p, index = (p.float().log() + total[..., None]).flatten(1).topk(min(count, K * V), dim=1)  # (B, count)
         return Continuations(log_p, index // V, index % V)
-    maxima = block_maxima(p)  # (B, K, N)
+    maxima = block_maxima(p)  # (B, K, N) for N blocks
     blocks = (maxima.float().log() + total[..., None]).flatten(1).topk(count, dim=1).indices  # (B, count)
-    parents = blocks // maxima.shape[2]
+    parents = blocks // maxima.shape[2]  # (B, count)
     tokens = (blocks % maxima.shape[2] * BLOCK)[..., None] + torch.arange(BLOCK, device=p.device)  # (B, count, BLOCK)
-    near = (parents[..., None] * V + tokens.clamp(max=V - 1)).flatten(1)
+    near = (parents[..., None] * V + tokens.clamp(max=V - 1)).flatten(1)  # (B, count * BLOCK), indices into (K * V)
+    # (B, count, BLOCK)
     values = p.flatten(1).gather(1, near).float().log().view_as(tokens) + total.gather(1, parents)[..., None]
-    log_p, index = values.masked_fill(tokens >= V, -torch.inf).flatten(1).topk(count, dim=1)
+    log_p, index = values.masked_fill(tokens >= V, -torch.inf).flatten(1).topk(count, dim=1)  # (B, count) each
     return Continuations(log_p, parents.gather(1, index // BLOCK), tokens.flatten(1).gather(1, index).clamp(max=V - 1))
 
 
 def block_maxima(p: Tensor) -> Tensor:
-    """The greatest of every BLOCK numbers that are not negative: (..., V) -> (..., V / BLOCK), rounded up."""
-    # such numbers are in the order of their bits, and among integers torch finds the greatest faster than in bf16
-    bits = p.view(torch.int16) if p.dtype == torch.bfloat16 else p
+    """Return the maximum of each block of BLOCK numbers, none of them negative: (..., V) -> (..., N), N blocks.
+
+    N is V / BLOCK rounded up; the last block may be shorter.
+    """
+    # Non-negative bf16 numbers have the same order as their bits read as integers, and torch finds the maximum of
+    # integers faster than that of bf16 numbers.
+    bits = p.view(torch.int16) if p.dtype == torch.bfloat16 else p  # (..., V)
     whole = p.shape[-1] // BLOCK * BLOCK
-    parts = [bits[..., :whole].unflatten(-1, (-1, BLOCK)).amax(-1)] if whole else []
+    parts = [bits[..., :whole].unflatten(-1, (-1, BLOCK)).amax(-1)] if whole else []  # (..., V // BLOCK)
     if whole < p.shape[-1]:
-        parts.append(bits[..., whole:].amax(-1, keepdim=True))
-    return torch.cat(parts, dim=-1).view(p.dtype)
+        parts.append(bits[..., whole:].amax(-1, keepdim=True))  # (..., 1)
+    return torch.cat(parts, dim=-1).view(p.dtype)  # (..., N)

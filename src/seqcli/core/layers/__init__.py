@@ -1,4 +1,4 @@
-"""Modules made of cells: the stack over time, how ids enter, dropout."""
+"""The building blocks of networks: stacks of cells, encodings of token ids, attention, pooling, dropout, the CRF."""
 
 from seqcli.core.layers.dropout import Dropout
 from seqcli.core.layers.encoding import Embedding, OneHot

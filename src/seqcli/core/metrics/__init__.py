@@ -1,1 +1,1 @@
-"""Figures from plain Python values."""
+"""Metrics, computed from plain Python values and NumPy arrays."""

@@ -1,4 +1,7 @@
-"""Figures of labels: of texts, of words, and of the spans that words' tags mark."""
+"""Metrics of classification and tagging: accuracy, F1, confusions, calibration, and F1 of the spans that tags mark.
+
+In all functions `ours` are the labels that a model predicted and `right` the correct ones, in the same order.
+"""
 
 import re
 from collections.abc import Sequence
@@ -12,22 +15,26 @@ SPAN_TAG = re.compile(r"O|[BIES]-.+")
 
 @dataclass(frozen=True)
 class OfLabel:
-    """Figures of one label: of those given, part right; of those wanted, part found; their harmonic mean; wanted."""
+    """The metrics of one label, each from 0 to 1."""
 
     label: str
-    precision: float
-    recall: float
-    f1: float
-    count: int
+    precision: float  # of all items that were predicted to have this label, the part that has it
+    recall: float  # of all items that have this label, the part that was predicted to
+    f1: float  # the harmonic mean of precision and recall
+    count: int  # how many items have this label
 
 
 def accuracy(ours: Sequence[str], right: Sequence[str]) -> float:
-    """Part of the labels that are right."""
+    """Return the fraction of labels that were predicted correctly, 0 to 1."""
     return sum(a == b for a, b in zip(ours, right, strict=True)) / max(1, len(right))
 
 
 def confusions(ours: Sequence[str], right: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """All labels, most frequent first, and the matrix [right, ours] of how often each was taken for each."""
+    """Return all labels, the most frequent first, and the confusion matrix (K, K) of the K labels.
+
+    Entry [r, o] says how often an item with correct label r was predicted to have label o. Labels that were only
+    predicted come last, in alphabetical order.
+    """
     names, counts = np.unique(np.array([*right], dtype=object), return_counts=True)
     ranked = [str(names[k]) for k in np.lexsort((names, -counts))]
     ranked += sorted(set(ours) - set(ranked))
@@ -38,14 +45,14 @@ def confusions(ours: Sequence[str], right: Sequence[str]) -> tuple[list[str], ND
 
 
 def mistakes(ours: Sequence[str], right: Sequence[str]) -> list[tuple[str, str, int]]:
-    """(right, given, how often) of what was taken for something else, most often first."""
+    """Return (correct label, predicted label, how often) for every kind of mistake, the most frequent first."""
     names, matrix = confusions(ours, right)
     pairs = [(names[r], names[g], int(matrix[r, g])) for r, g in zip(*np.nonzero(matrix), strict=True) if r != g]
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def by_label(ours: Sequence[str], right: Sequence[str]) -> list[OfLabel]:
-    """Precision, recall and F1 of every label that is wanted or given, most frequent first."""
+    """Return the metrics of every label that is correct or predicted anywhere, the most frequent first."""
     names, matrix = confusions(ours, right)
     hits, wanted, given = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
     found = []
@@ -55,14 +62,18 @@ def by_label(ours: Sequence[str], right: Sequence[str]) -> list[OfLabel]:
 
 
 def macro_f1(ours: Sequence[str], right: Sequence[str]) -> float:
-    """The mean F1 of the labels that are wanted: a rare one weighs as much as a frequent one."""
+    """Return the mean F1 of all labels that occur among the correct ones; each label counts the same."""
     scores = [each.f1 for each in by_label(ours, right) if each.count]
     return sum(scores) / max(1, len(scores))
 
 
 def calibration_error(sure: NDArray[np.float64], hit: NDArray[np.bool_], bins: int = 15) -> float:
-    """Expected calibration error (Naeini 2015): how far the probabilities given are from the part that was right, over
-    bins of probability, weighted by their size. sure (n,) in 0 .. 1, hit (n,). NaN where a probability is NaN."""
+    """Return the expected calibration error (Naeini 2015): how far probabilities are from how often they prove right.
+
+    sure (n,) are the probabilities that the model gave to its predictions, 0 to 1, and hit (n,) says which predictions
+    were correct. Predictions are put into bins by probability; the error is the mean, weighted by the size of the bins,
+    of the difference between mean probability and accuracy. NaN if any probability is NaN.
+    """
     if np.isnan(sure).any():
         return float("nan")
     place = np.minimum((sure * bins).astype(int), bins - 1)
@@ -74,14 +85,15 @@ def calibration_error(sure: NDArray[np.float64], hit: NDArray[np.bool_], bins: i
 
 
 def marks_spans(tags: Sequence[str]) -> bool:
-    """Whether tags are BIO or BIOES."""
+    """Return whether these tags mark spans in the BIO or BIOES scheme."""
     return any(tag.startswith("B-") for tag in tags) and all(SPAN_TAG.fullmatch(tag) for tag in tags)
 
 
 def spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """The spans (type, first, last) that one sentence's BIO or BIOES tags mark.
+    """Return the spans (type, index of first word, index of last word) that one sentence's BIO or BIOES tags mark.
 
-    A span that goes on without having begun (I- after O or another type) begins there, as the CoNLL script has it.
+    Where an I- tag comes after O or after another type, so that its span never began, a span begins there. The CoNLL
+    evaluation script does the same.
     """
     found, start, kind = set(), 0, ""
     for k, tag in enumerate([*tags, "O"]):
@@ -98,7 +110,10 @@ def spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
 
 
 def span_scores(ours: Sequence[Sequence[str]], right: Sequence[Sequence[str]]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of spans over sentences; a span counts only when type and both ends are right."""
+    """Return precision, recall and F1 of the spans in all sentences, 0 to 1.
+
+    A span is correct only when its type and both ends are.
+    """
     hits = wanted = given = 0
     for a, b in zip(ours, right, strict=True):
         mine, theirs = spans(a), spans(b)

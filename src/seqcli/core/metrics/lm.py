@@ -1,13 +1,14 @@
-"""Figures of a language model."""
+"""Metrics of a language model."""
 
 import math
 
 
 def figures(total: float, tokens: int, hits: int, *, characters: int, bytes: int, loss: str) -> dict[str, float]:
-    """Figures from the summed loss of `tokens` targets that stand for so many characters and bytes.
+    """Compute the metrics from `total`, the loss summed over `tokens` targets, of which `hits` were predicted right.
 
-    For cross-entropy (nats): perplexity = exp(loss); bits per character and byte are the total in bits over the length
-    of the text. For mse only the squared error itself and the accuracy mean something.
+    characters and bytes are the length of the text that the targets stand for. loss is "cross-entropy", in nats, or
+    "mse". Returns loss (the mean over the targets), accuracy and tokens; for cross-entropy also perplexity = exp(loss),
+    and bits_per_character and bits_per_byte, the total in bits divided by the length of the text.
     """
     mean = total / tokens
     found = {"loss": mean, "accuracy": hits / tokens, "tokens": tokens}

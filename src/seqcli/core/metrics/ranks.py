@@ -1,4 +1,4 @@
-"""Agreement of two rankings, from plain values."""
+"""Rank correlation: how far two rankings agree."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's rank correlation, -1 .. 1; equal values share the mean of their ranks. NaN where all of a or b are."""
+    """Return Spearman's rank correlation of a and b, -1 to 1. Equal values share the mean of their ranks.
+
+    NaN when all values of a, or all values of b, are equal.
+    """
     x, y = _ranks(a), _ranks(b)
     x, y = x - x.mean(), y - y.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
@@ -16,6 +19,7 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> NDArray[Any]:
+    """Return the rank of each value, from 1; equal values get the mean of their ranks."""
     _, which, counts = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
+    last = np.cumsum(counts)  # the highest rank of each distinct value
     return ((2 * last - counts + 1) / 2)[which]

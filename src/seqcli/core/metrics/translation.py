@@ -1,59 +1,62 @@
-"""Figures of translations, by sacrebleu: cased, detokenized text against one reference.
+"""Metrics of translation, computed by sacrebleu on cased, detokenized text with one reference for each translation.
 
-Both sides are brought to Unicode's NFC before they are compared: a translation has the normalization of its model's
-tokenizer, a reference that of whoever wrote the file, and an accent is the same letter in one code point or in two.
+Translations and references are brought into Unicode's normal form NFC before they are compared. Otherwise the same
+accented letter could differ: the model's tokenizer may write it in another normal form than the reference file does.
 """
 
 import unicodedata
 from collections.abc import Sequence
 
-SHORT = 20  # characters of a target that is one word
+SHORT = 20  # the largest number of characters of a single word in `headline`
 
 
 def nfc(texts: Sequence[str]) -> list[str]:
-    """The texts in NFC."""
+    """Return the texts in Unicode's normal form NFC."""
     return [unicodedata.normalize("NFC", text) for text in texts]
 
 
 def exact(ours: Sequence[str], references: Sequence[str]) -> float:
-    """Part of the translations that are the reference to the letter, but for spaces around them."""
+    """Return the fraction of translations that equal their reference, ignoring spaces at both ends; 0 to 1."""
     pairs = zip(nfc(ours), nfc(references), strict=True)
     return sum(a.strip() == b.strip() for a, b in pairs) / max(1, len(references))
 
 
 def bleu(ours: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus BLEU (Papineni 2002), 0 to 100, with sacrebleu's default tokenizer 13a."""
+    """Return corpus BLEU (Papineni 2002), 0 to 100, with sacrebleu's default tokenizer 13a."""
     from sacrebleu.metrics.bleu import BLEU
 
     return float(BLEU().corpus_score(nfc(ours), [nfc(references)]).score)
 
 
 def chrf(ours: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus chrF2 (Popovic 2015), 0 to 100."""
+    """Return corpus chrF2 (Popovic 2015), 0 to 100."""
     from sacrebleu.metrics.chrf import CHRF
 
     return float(CHRF().corpus_score(nfc(ours), [nfc(references)]).score)
 
 
 def ter(ours: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus TER (Snover 2006), in edits a hundred words: lower is better."""
+    """Return corpus TER (Snover 2006) in edits per hundred words; lower is better."""
     from sacrebleu.metrics.ter import TER
 
     return float(TER().corpus_score(nfc(ours), [nfc(references)]).score)
 
 
 def signature() -> str:
-    """What sacrebleu asks to be published beside its figures."""
+    """Return the signature, a line with version and settings that sacrebleu asks to be published beside its scores."""
     from sacrebleu.metrics.bleu import BLEU
 
     scorer = BLEU()
-    scorer.corpus_score(["a"], [["a"]])  # the number of references is known only then
+    scorer.corpus_score(["a"], [["a"]])  # only then does it know the number of references, which the signature has
     return str(scorer.get_signature())
 
 
 def headline(references: Sequence[str]) -> str:
-    """The figure to look at first: exact where nearly all targets are one short word, of which BLEU's n-grams see
-    nothing (dates, sums, spellings); else bleu."""
+    """Return the name of the metric to look at first: "exact" or "bleu".
+
+    It is "exact" when nearly all targets are one short word, such as dates, sums or spellings: BLEU counts n-grams of
+    words, which say nothing there.
+    """
     single = sum(len(text.split()) == 1 and len(text) <= SHORT for text in references)
     return "exact" if single >= 0.9 * len(references) else "bleu"
 

@@ -1,4 +1,4 @@
-"""Text to ids and back; the registry of tokenizers. BPE's library is imported when it is used."""
+"""Tokenizers, which turn text into ids and back, and their registry. The library for BPE is imported when needed."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -46,24 +46,24 @@ TOKENIZERS: dict[str, Callable[[], type[Tokenizer]]] = {
 
 
 def tokenizer_class(name: str) -> type[Tokenizer]:
-    """The tokenizer of that name. Raises ConfigError listing the choices."""
+    """Return the class of the tokenizer with this name. Raises ConfigError, listing the choices, if there is none."""
     if name not in TOKENIZERS:
         raise ConfigError(f"There is no tokenizer {name!r}; they are {', '.join(TOKENIZERS)}.")
     return TOKENIZERS[name]()
 
 
 def train(name: str, blocks: Iterable[str], **options: Any) -> Tokenizer:
-    """A tokenizer of that name for the text in `blocks`."""
+    """Train a tokenizer of this kind on the text in `blocks`."""
     return tokenizer_class(name).train(blocks, **options)
 
 
 def to_json(tokenizer: Tokenizer, *, ascii: bool = True) -> str:
-    """The tokenizer as one JSON text."""
+    """Return the tokenizer as JSON."""
     return json.dumps({"kind": tokenizer.name, **tokenizer.to_json()}, ensure_ascii=ascii)
 
 
 def from_json(text: str) -> Tokenizer:
-    """The tokenizer that `to_json` wrote. Raises CheckpointError when it is none."""
+    """Return the tokenizer that `to_json` wrote. Raises CheckpointError when the text is damaged."""
     try:
         data = json.loads(text)
         return tokenizer_class(data["kind"]).from_json(data)
@@ -73,12 +73,15 @@ def from_json(text: str) -> Tokenizer:
 
 
 def to_array(tokenizer: Tokenizer) -> NDArray[np.uint8]:
-    """The tokenizer as the bytes (n,) of its JSON text in UTF-8: as a model file holds it, however many its words."""
+    """Return the tokenizer as an array (n,) of the bytes of its JSON.
+
+    A model file stores it in this form, because its header has a limited length and a vocabulary may be large.
+    """
     return np.frombuffer(to_json(tokenizer, ascii=False).encode("utf-8"), dtype=np.uint8).copy()
 
 
 def from_array(data: NDArray[np.uint8]) -> Tokenizer:
-    """The tokenizer that `to_array` wrote. Raises CheckpointError when it is none."""
+    """Return the tokenizer that `to_array` wrote. Raises CheckpointError when the array is damaged."""
     try:
         return from_json(data.tobytes().decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""What every tokenizer does, and the special tokens that all of them share."""
+"""The base class of all tokenizers, and the special tokens that all of them share."""
 
 import codecs
 import unicodedata
@@ -19,74 +19,83 @@ FORMS = ("nfc", "nfd", "nfkc", "none")
 
 
 class Tokenizer(ABC):
-    """Text to ids and back. Ids 0 to 3 are the special tokens; the others never change once trained."""
+    """Turns text into ids and back. Ids 0 to 3 are the special tokens. A trained tokenizer never changes."""
 
     name: ClassVar[str]
-    options: ClassVar[tuple[str, ...]]  # of the configuration, what it is trained with
+    options: ClassVar[tuple[str, ...]]  # names of the options that it is trained with
 
     @property
     @abstractmethod
     def vocab_size(self) -> int:
-        """Number of ids, special tokens included."""
+        """The number of ids, special tokens included."""
 
     @abstractmethod
     def encode(self, text: str) -> Ids:
-        """Ids of a text, (n,)."""
+        """Return the ids of a text, (n,)."""
 
     def encode_lines(self, lines: Sequence[str]) -> list[Ids]:
-        """Ids of every line by itself."""
+        """Return the ids of every line separately, (n,) each."""
         return [self.encode(line) for line in lines]
 
     def pieces(self, text: str) -> list[str]:
-        """The text's tokens for people to read, one for every id of `encode`, the unknown ones too."""
+        """Return the tokens of a text as readable strings, one for every id of `encode`.
+
+        Unlike `token` of an id, this may show what an unknown token was in the text.
+        """
         return [self.token(id) for id in self.encode(text).tolist()]
 
     @abstractmethod
     def decode(self, ids: Sequence[int] | Ids) -> str:
-        """Text of ids; special tokens but <unk> are left out."""
+        """Return the text that ids stand for. Special tokens are left out, except <unk>."""
 
     @abstractmethod
     def token(self, id: int) -> str:
-        """The token of one id, for people to read."""
+        """Return the token of one id as a readable string."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs, as JSON values."""
+        """Return everything that `from_json` needs, as JSON values."""
 
     @classmethod
     @abstractmethod
     def from_json(cls, data: dict[str, Any]) -> "Tokenizer":
-        """The tokenizer that `to_json` wrote. Raises ValueError, KeyError, TypeError or ConfigError when it is none."""
+        """Return the tokenizer that `to_json` wrote.
+
+        Raises ValueError, KeyError, TypeError or ConfigError when the values are damaged.
+        """
 
     @classmethod
     @abstractmethod
     def train(cls, blocks: Iterable[str], **options: Any) -> "Tokenizer":
-        """A tokenizer of the text in `blocks`, which are read once, in constant memory."""
+        """Train a tokenizer on the text in `blocks`, which are read once, in constant memory."""
 
     @abstractmethod
     def stream_decoder(self) -> "StreamDecoder":
-        """Decodes token after token, for showing text while it is made."""
+        """Return a decoder that decodes token by token, to show text while it is generated."""
 
 
 class StreamDecoder(ABC):
-    """Text of a growing list of ids: the pieces together are what `decode` makes of them all, however many they are."""
+    """Decodes a growing list of ids. All pieces of text put together are what `decode` gives for all ids.
+
+    Time and memory for a token do not depend on how many came before.
+    """
 
     @abstractmethod
     def push(self, id: int) -> str:
-        """The text that this token adds; it may be empty until its character is whole."""
+        """Return the text that this token adds. It may be empty until the last bytes of a character have come."""
 
     def finish(self) -> str:
-        """Whatever is still held back."""
+        """Return the text that is still held back at the end."""
         return ""
 
     def go_on_after(self, ids: Sequence[int]) -> None:
-        """The text of these ids has been written already; what is pushed next goes on from it."""
+        """Continue after these ids, whose text is not returned."""
         for id in ids:
             self.push(id)
 
 
 class ByteStream(StreamDecoder):
-    """For tokens that are bytes: never shows half of a character, and U+FFFD for bytes that are none."""
+    """A decoder for tokens that are bytes. It never returns half a character; invalid bytes become U+FFFD."""
 
     def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
         self._bytes_of = bytes_of
@@ -100,17 +109,23 @@ class ByteStream(StreamDecoder):
 
 
 def distinct_words(value: object, what: str) -> list[str]:
-    """The value, which comes from a file, as a list of distinct strings. Raises ValueError when it is none."""
+    """Check that a value from a file is a list of distinct strings, and return it. Raises ValueError otherwise.
+
+    `what` names the value in the message.
+    """
     if not isinstance(value, list) or not all(type(word) is str and word for word in value):
         raise ValueError(f"its {what} are no list of strings")
     if len(set(value)) != len(value):
         raise ValueError(f"some of its {what} are there twice")
-    "".join(value).encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    "".join(value).encode()  # raises UnicodeEncodeError, a ValueError, for lone surrogates, which are no valid text
     return value
 
 
 def normalizer(form: str) -> Any:
-    """A function str -> str for nfc, nfd, nfkc or none; ASCII text passes at once. Raises ConfigError for others."""
+    """Return a function that brings text into a Unicode normal form: "nfc", "nfd" or "nfkc"; "none" changes nothing.
+
+    Raises ConfigError for other names.
+    """
     if form not in FORMS:
         raise ConfigError(f"There is no normalization {form!r}; they are {', '.join(FORMS)}.")
     if form == "none":

@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding (Sennrich 2016; bytes as in GPT-2), by the `tokenizers` library."""
+"""Byte-level byte-pair encoding (Sennrich 2016; on bytes as in GPT-2), with the `tokenizers` library."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,19 +12,22 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from seqcli.core.tokenizers.base import EOS, SPECIALS, ByteStream, Ids, Tokenizer, distinct_words, normalizer
 from seqcli.errors import ConfigError
 
-SAMPLE_BLOCKS = 64  # of at most 1 MiB: merges are learnt from so much of the text
-# words with their leading space, numbers, signs, and each line end for itself, so that lines can be cut apart
+SAMPLE_BLOCKS = 64  # merges are learned from this many blocks of the text, each about 1 MiB
+# Merges never cross these pieces: words with a leading space, numbers, signs, spaces. Each line end is a piece of its
+# own, so that encoding a text line by line gives the same tokens.
 SPLIT = Regex(r"\n| ?\p{L}[\p{L}\p{M}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|[^\S\n]+(?=[^\S\n])|[^\S\n]")
 
-# byte-level BPE writes bytes as characters (GPT-2): printable ones of Latin-1 as themselves, the others from 256 on
+# Byte-level BPE writes bytes as characters, as in GPT-2: the printable ones of Latin-1 are themselves, the others are
+# code points from 256 on.
 PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 BYTE_OF = {chr(b): b for b in PRINTABLE} | {chr(256 + k): b for k, b in enumerate(sorted({*range(256)} - {*PRINTABLE}))}
 
 
 class BPETokenizer(Tokenizer):
-    """Subwords of bytes: every text can be written, nothing is unknown.
+    """Subwords made of bytes. Every text can be encoded, so nothing is unknown.
 
-    Made of its tokens, in the order of their ids, and of the pairs of them that are merged, in the order of their rank.
+    It is defined by its tokens, in the order of their ids, and by the pairs of tokens that are merged, in the order in
+    which merges are tried.
     """
 
     name = "bpe"
@@ -67,7 +70,7 @@ class BPETokenizer(Tokenizer):
         return cls(sorted(learnt["vocab"], key=learnt["vocab"].get), list(map(tuple, learnt["merges"])), normalize)
 
     def encode(self, text: str) -> Ids:
-        # line by line: the library encodes the members of a batch in parallel, and short ones faster
+        # line by line, because the library encodes the members of a batch in parallel, and short ones faster
         *lines, last = encodable(self._normalize(text)).split("\n")
         lines = [line + "\n" for line in lines] + [last] * bool(last)
         parts = self.inner.encode_batch_fast(lines, add_special_tokens=False)
@@ -106,7 +109,7 @@ class BPETokenizer(Tokenizer):
 
 
 def around(model: models.BPE) -> tokenizers.Tokenizer:
-    """The library's tokenizer around a model: bytes for characters, words apart before they are merged."""
+    """Make a tokenizer of the library from a BPE model: text is split into words first, then written as bytes."""
     inner = tokenizers.Tokenizer(model)
     inner.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -119,12 +122,12 @@ def around(model: models.BPE) -> tokenizers.Tokenizer:
 
 
 def encodable(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 cannot hold, as U+FFFD."""
+    """Replace lone surrogates, which UTF-8 cannot represent, by question marks. The library accepts only valid text."""
     return text.encode("utf-8", "replace").decode("utf-8") if has_surrogate(text) else text
 
 
 def has_surrogate(text: str) -> bool:
-    """Whether the text holds a code point that UTF-8 cannot."""
+    """Return whether the text has a code point that UTF-8 cannot represent."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""UTF-8 bytes as tokens: never an unknown one, and any file is a text."""
+"""UTF-8 bytes as tokens: no token is ever unknown, and any file can be a text."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ import numpy as np
 from seqcli.core.tokenizers.base import SPECIALS, ByteStream, Ids, Tokenizer
 
 FIRST = len(SPECIALS)
-# Bytes that are not UTF-8 travel through str as lone surrogates (PEP 383), and come out as they went in.
+# Bytes that are not UTF-8 are represented in a str by lone surrogates (PEP 383), and encoded back to the same bytes.
 ERRORS = "surrogateescape"
 
 
 class ByteTokenizer(Tokenizer):
-    """One token a byte: id = 4 + byte. No normalization: the bytes are what they are."""
+    """One token for each byte: id = 4 + byte. The text is not normalized."""
 
     name = "byte"
     options = ()
@@ -26,7 +26,7 @@ class ByteTokenizer(Tokenizer):
     def encode(self, text: str) -> Ids:
         try:
             data = text.encode("utf-8", ERRORS)
-        except UnicodeEncodeError:  # a surrogate that stands for no byte
+        except UnicodeEncodeError:  # a lone surrogate that does not represent a byte
             data = text.encode("utf-8", "surrogatepass")
         return np.frombuffer(data, dtype=np.uint8).astype(np.int32) + FIRST
 

@@ -1,4 +1,4 @@
-"""Unicode code points as tokens."""
+"""Characters (Unicode code points) as tokens."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,7 +13,8 @@ FIRST = len(SPECIALS)
 
 
 class CharTokenizer(Tokenizer):
-    """One token a code point, in code point order; text is normalized first, unknown characters become <unk>."""
+    """One token for each code point, with ids in code point order. Text is normalized first; unknown characters become
+    <unk>."""
 
     name = "char"
     options = ("normalize", "min_count")
@@ -24,7 +25,7 @@ class CharTokenizer(Tokenizer):
         codes = code_points(chars)
         self._id_of = np.full(CODE_POINTS, UNK, dtype=np.int32)
         self._id_of[codes] = np.arange(FIRST, FIRST + len(codes))
-        # special tokens decode to a code that is dropped, <unk> to U+FFFD
+        # <unk> decodes to U+FFFD; the other special tokens are dropped before decoding, so their code does not matter
         self._code_of = np.concatenate((np.array([0, 0xFFFD, 0, 0], dtype=np.uint32), codes))
 
     @property
@@ -57,7 +58,7 @@ class CharTokenizer(Tokenizer):
         return SPECIALS[id] if id < FIRST else self.chars[id - FIRST]
 
     def to_json(self) -> dict[str, Any]:
-        # code points, because a lone surrogate is a character here and no UTF-8
+        # as numbers, because lone surrogates may be among the characters, and UTF-8 cannot represent them
         return {"codes": code_points(self.chars).tolist(), "normalize": self.form}
 
     @classmethod
@@ -71,7 +72,7 @@ class CharTokenizer(Tokenizer):
 
 
 class CharStream(StreamDecoder):
-    """Characters stand for themselves: one look-up a token."""
+    """Decodes each token by looking up its character."""
 
     def __init__(self, tokenizer: CharTokenizer) -> None:
         self._texts: list[str] = ["", "\ufffd", "", "", *tokenizer.chars]
@@ -81,10 +82,10 @@ class CharStream(StreamDecoder):
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
-    """The code points of a text, (n,)."""
+    """Return the code points of a text, (n,)."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def text_of(codes: NDArray[Any]) -> str:
-    """The text of code points."""
+    """Return the text that code points (n,) stand for."""
     return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Words and punctuation as tokens, by Unicode's idea of a word character."""
+"""Words and punctuation as tokens. What a word character is, Unicode says."""
 
 import re
 import unicodedata
@@ -16,34 +16,43 @@ NO_SPACE_BEFORE = set(".,;:!?)]}%…’”'\n")
 NO_SPACE_AFTER = set("([{“‘$#\n")
 
 
-# a marked-up token such as <unk>; a word, with its inner apostrophes and hyphens; one sign; a line's end
+# A token is a mark such as <unk>, a word with its inner apostrophes and hyphens, a single sign, or a line end.
 PIECE = re.compile(r"<\w+>|\w+(?:['’\-]\w+)*|[^\w\s]|\n")
 
 
 @cache
 def marks() -> frozenset[str]:
-    """What belongs to the letter or sign before it and is no word character to `re`: the vowel signs of Hindi or Thai,
-    combining accents; and the joiners of Indic and Persian words and of emoji."""
-    codes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))  # there are no others
+    """Return the characters that belong to the letter or sign before them, but are no word characters for `re`.
+
+    They are Unicode's marks, such as the vowel signs of Hindi and Thai or combining accents, and the two joiners of
+    Indic and Persian words and of emoji.
+    """
+    codes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))  # all marks are in these ranges
     return frozenset(c for c in map(chr, codes) if unicodedata.category(c)[0] == "M") | {"\u200c", "\u200d"}
 
 
 @cache
 def piece_with(pages: frozenset[int]) -> re.Pattern[str]:
-    """PIECE, where letters and signs keep the marks of these pages of 256 characters."""
+    """Return PIECE extended so that letters and signs keep the marks behind them.
+
+    It knows only the marks in these pages of 256 code points each, which keeps the pattern short.
+    """
     found = "".join(sorted(mark for mark in marks() if ord(mark) >> 8 in pages))
     word = rf"\w[\w{found}]*"
     return re.compile(rf"<\w+>|{word}(?:['’\-]{word})*|[^\w\s][{found}]*|\n")
 
 
 def find_pieces(text: str) -> list[str]:
-    """The tokens of a normalized text."""
+    """Return the tokens of a normalized text."""
     found = marks().intersection(text) if not text.isascii() else None
     return (piece_with(frozenset(ord(mark) >> 8 for mark in found)) if found else PIECE).findall(text)
 
 
 class WordTokenizer(Tokenizer):
-    """Words, single signs and line ends; the most frequent ones, most frequent first, the others are <unk>."""
+    """Words, single signs and line ends as tokens.
+
+    The vocabulary has the most frequent ones, in the order of their frequency. All others become <unk>.
+    """
 
     name = "word"
     options = ("normalize", "lowercase", "min_count", "vocab_size")
@@ -52,7 +61,8 @@ class WordTokenizer(Tokenizer):
         self.words, self.normalization, self.lowercase = words, normalize, lowercase
         self._normalize = normalizer(normalize)
         self._id_of = {word: id for id, word in enumerate(words, len(SPECIALS))}
-        self._id_of[SPECIALS[UNK]] = UNK  # texts come with rare words replaced; other marks are words
+        # Some data sets have rare words replaced by <unk> already. Other marks, such as <s>, are ordinary words.
+        self._id_of[SPECIALS[UNK]] = UNK
 
     @property
     def vocab_size(self) -> int:
@@ -79,30 +89,34 @@ class WordTokenizer(Tokenizer):
     def of_counts(
         cls, counts: Counter[str], normalize: str, lowercase: bool, min_count: int = 1, vocab_size: int | None = None
     ) -> "WordTokenizer":
-        """A tokenizer of the words that occur often enough."""
+        """Make a tokenizer from the counts of words.
+
+        It has the words that occur at least `min_count` times, and with its special tokens at most `vocab_size` ids
+        (None: 30,000). `counts` loses its entry for <unk>.
+        """
         counts.pop(SPECIALS[UNK], None)
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         most = (vocab_size or 30_000) - len(SPECIALS)
         return cls([w for w in ranked if counts[w] >= min_count][:most], normalize, lowercase)
 
     def split(self, text: str) -> list[str]:
-        """The tokens of a text, as strings."""
+        """Return the tokens of a text, as strings in the form that the vocabulary has."""
         return find_pieces(self.form(text))
 
     def split_keeping_case(self, text: str) -> list[str]:
-        """The tokens of a text, with their capitals."""
+        """Return the tokens of a text, as strings that keep their capitals."""
         return find_pieces(self._normalize(text))
 
     def encode(self, text: str) -> Ids:
         return self._ids(self.split(text))
 
     def form(self, word: str) -> str:
-        """A word as the vocabulary has it: normalized, lower-cased where that is asked for."""
+        """Return text in the form that the vocabulary has: normalized, and in lower case if `lowercase` is set."""
         word = self._normalize(word)
         return word.lower() if self.lowercase else word
 
     def lookup(self, words: Sequence[str]) -> Ids:
-        """Ids of words that are given one by one, whatever is in them."""
+        """Return the ids (n,) of n words that are split already. Each gets one id, whatever characters it has."""
         return self._ids([self.form(word) for word in words])
 
     def _ids(self, words: Sequence[str]) -> Ids:
@@ -117,7 +131,7 @@ class WordTokenizer(Tokenizer):
         return self.join([self.token(id) for id in shown])
 
     def join(self, words: Sequence[str]) -> str:
-        """Words and signs as readable text."""
+        """Join words and signs to readable text, with spaces where they belong."""
         return "".join(map(Joiner().add, words))
 
     def stream_decoder(self) -> "WordStream":
@@ -135,14 +149,14 @@ class WordTokenizer(Tokenizer):
 
 
 class Joiner:
-    """Makes readable text of words and signs, one after the other: knows whether a space goes before the next."""
+    """Joins words and signs to readable text, one at a time. It knows whether a space comes before the next one."""
 
     def __init__(self) -> None:
-        self.quoted = False  # between a double quote and the one that ends it
-        self.glue = True  # no space before the next token, as before the first
+        self.quoted = False  # whether a double quote is open
+        self.glue = True  # whether the next token follows without a space, as the first one does
 
     def add(self, word: str) -> str:
-        """The next word or sign, with the space before it."""
+        """Return the next word or sign, with a space before it if one belongs there."""
         closes = word == '"' and self.quoted
         space = "" if self.glue or word in NO_SPACE_BEFORE or closes else " "
         if word == '"':
@@ -152,7 +166,7 @@ class Joiner:
 
 
 class WordStream(StreamDecoder):
-    """A word is written as it comes: all that matters of the past is in the joiner, however long the text is."""
+    """Decodes words one at a time. Everything that matters of the text before is in the joiner."""
 
     def __init__(self, tokenizer: WordTokenizer) -> None:
         self._tokenizer, self._joiner = tokenizer, Joiner()

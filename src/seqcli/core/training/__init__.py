@@ -1,1 +1,1 @@
-"""The loop and what it stands on: optimizer, schedule, averages, device, checkpoint."""
+"""Training: the loop, and what it uses: budget, schedule, optimizers, weight averages, device, checkpoints."""

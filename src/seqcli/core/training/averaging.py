@@ -1,4 +1,8 @@
-"""Averaged weights: over the steps, exponentially (Polyak and Juditsky 1992; Tarvainen 2017), and of the best few."""
+"""Averaged weights, of two kinds.
+
+`Averaged` is an exponential moving average over the steps (Polyak and Juditsky 1992; Tarvainen 2017). `BestFew` is the
+mean of the few weights with the best evaluations, taken at the end.
+"""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -19,7 +23,7 @@ from seqcli.errors import CheckpointError
 
 
 class Averaged:
-    """A running average of a model's parameters."""
+    """An exponential moving average of a model's parameters."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -27,20 +31,23 @@ class Averaged:
 
     @torch.no_grad()
     def update(self, decay: float, step: int) -> None:
-        """average <- d average + (1 - d) weights; d grows from 0.1 so that the first steps are soon forgotten."""
+        """Update the average after step number `step`: average <- d * average + (1 - d) * weights.
+
+        d starts at 0.1 and grows to `decay`, so that the first steps are soon forgotten.
+        """
         d = min(decay, (1 + step) / (10 + step))
         new = [p.detach() for p in self._model.parameters()]
         torch._foreach_lerp_(list(self.weights.values()), new, 1 - d)
 
     def load(self, weights: dict[str, Tensor]) -> None:
-        """Take over an average that was stored."""
+        """Continue with an average that was stored in a checkpoint."""
         for name, average in self.weights.items():
             average.copy_(weights[name])
 
 
 @contextmanager
 def using(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Within, the model has these weights, by the names of its parameters."""
+    """Let the model have these weights, given by the names of its parameters, while the `with` block runs."""
     own = {name: p.data for name, p in model.named_parameters()}
     for name, p in model.named_parameters():
         p.data = weights[name]
@@ -52,9 +59,9 @@ def using(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
 
 
 class BestFew:
-    """The K best evaluated weights of a run, kept on disk for their mean at the end (Vaswani 2017, 6.1).
+    """The weights of the `count` best evaluations of a run, kept on disk for their mean at the end (Vaswani 2017, 6.1).
 
-    runs/NAME/averaged/step-00000500.safetensors
+    They lie in runs/NAME/averaged/step-00000500.safetensors, one file for each step.
     """
 
     def __init__(self, run_dir: Path, count: int) -> None:
@@ -64,7 +71,11 @@ class BestFew:
         return sorted(path for path in self._place.glob("step-*.safetensors") if STEP.fullmatch(path.stem))
 
     def add(self, step: int, rank: tuple[float, float], weights: Mapping[str, Tensor]) -> None:
-        """Keep these weights while they are among the best: those with the lowest ranks, the later of equals."""
+        """Store these weights, and delete those that are no longer among the best.
+
+        A lower rank is better; ranks are compared by their first number, then by their second. Of equal ones the later
+        step is better. Weights whose rank is not finite are not stored.
+        """
         if not all(map(math.isfinite, rank)):
             return
         self._place.mkdir(exist_ok=True)
@@ -74,7 +85,7 @@ class BestFew:
             path.unlink()
 
     def forget_after(self, step: int) -> None:
-        """Drop what a lost part of the run had added, and what a killed process left half written."""
+        """Delete weights from later steps than the one that a run is resumed from, and half-written files."""
         for path in self._found():
             if _step(path) > step:
                 path.unlink()
@@ -82,7 +93,7 @@ class BestFew:
             left.unlink()
 
     def mean(self, model: nn.Module) -> dict[str, Tensor] | None:
-        """The mean of the weights kept that are whole; None when there are fewer than two."""
+        """Return the mean of the stored weights by name, leaving out damaged files; None if fewer than two are left."""
         sums: dict[str, Tensor] = {}
         count = 0
         for path in self._found():
@@ -101,7 +112,7 @@ def _step(path: Path) -> int:
 
 
 def _rank(path: Path) -> list[float]:
-    """The rank that weights were kept with; the last one of all for a damaged file."""
+    """Return the rank that weights were stored with. For a damaged file it is worse than any other."""
     try:
         return BestFewFile.of(read_metadata(path)).rank
     except CheckpointError:
@@ -109,6 +120,6 @@ def _rank(path: Path) -> list[float]:
 
 
 class BestFewFile(Metadata):
-    """What a file of kept weights says beside them."""
+    """The metadata in a file of `BestFew`."""
 
     rank: Annotated[list[float], Field(min_length=2, max_length=2)]

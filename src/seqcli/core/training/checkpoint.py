@@ -1,8 +1,9 @@
-"""Checkpoints: safetensors files, written whole or not at all, and read with suspicion.
+"""Checkpoints: safetensors files that are written completely or not at all, and checked when they are read.
 
-runs/NAME/best.safetensors                             the weights to use, with all that a command needs to use them
-runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to go on from
-                                    state.safetensors  optimizer, averages, generators, carried state, position
+runs/NAME/best.safetensors                             the best weights, with all that is needed to use the model
+runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to resume the training from, and beside them
+                                    state.safetensors  optimizer state, averages, random generator, carried recurrent
+                                                       state, position in the training
 """
 
 import re
@@ -37,10 +38,10 @@ STEP = re.compile(r"step-(\d{8,})")
 
 
 def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
-    """Write a safetensors file so that `path` is at every moment the old file or the new one, whole.
+    """Write a safetensors file atomically: at every moment `path` is either the complete old file or the new one.
 
-    Metadata are JSON values and NumPy arrays (see `stored`). No two tensors may share memory. Raises CheckpointError
-    when it cannot be written.
+    Metadata are JSON values and NumPy arrays (see stored.py). No two tensors may share memory. Raises CheckpointError
+    when the file cannot be written.
     """
     import torch
     from safetensors.torch import save
@@ -56,29 +57,31 @@ def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, An
         raise CheckpointError(f"{path} cannot be written: {error}.") from None
 
 
-# --- what to go on from ---------------------------------------------------------------------------------------------
+# --- checkpoints to resume from -------------------------------------------------------------------------------------
 
 
 def checkpoint_dir(run_dir: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
+    """Return the directory of the checkpoint of a step, whether it exists or not."""
     return run_dir / "checkpoints" / f"step-{step:08d}"
 
 
 def checkpoints(run_dir: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
+    """Return the directories of a run's checkpoints, the oldest first."""
     found = [p for p in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(p.name)]
     return sorted(found, key=lambda p: int(p.name[5:]))
 
 
 def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep: int) -> Path:
-    """Write the pair of files of a step, whole, and only then remove all but the newest `keep`.
+    """Write the checkpoint of a step, then delete all checkpoints but the newest `keep`. Returns its directory.
 
-    A run comes to a step in one state only, so a checkpoint that stands is left as it is.
+    The two files appear together or not at all. If the step has a checkpoint already, it is left as it is: a run is
+    deterministic, so it would be the same. Raises CheckpointError when it cannot be written.
     """
     place = checkpoint_dir(run_dir, step)
     try:
         if not place.exists():
-            place.parent.mkdir(exist_ok=True)  # not the run's directory too: where that is gone, it was removed
+            # The run's own directory is not created: if it is missing, somebody has removed it.
+            place.parent.mkdir(exist_ok=True)
             with making(place) as temporary:
                 write(temporary / "model.safetensors", model.tensors, model.metadata)
                 write(temporary / "state.safetensors", state.tensors, state.metadata)
@@ -90,7 +93,10 @@ def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep
 
 
 def forget_after(run_dir: Path, step: int) -> None:
-    """Remove damaged checkpoints beyond the one gone on from, and what a killed process left half written."""
+    """Delete checkpoints after `step`, and files that a killed process left half written.
+
+    A run is resumed from its newest checkpoint that can be read, so any later one is damaged.
+    """
     for place in checkpoints(run_dir):
         if int(place.name[5:]) > step:
             shutil.rmtree(place, ignore_errors=True)
@@ -103,10 +109,11 @@ def forget_after(run_dir: Path, step: int) -> None:
 def newest_checkpoint(
     run_dir: Path, check: Callable[[Stored, Stored], None] = lambda model, state: None
 ) -> tuple[Stored, Stored, list[str]]:
-    """Model and state of the newest checkpoint that is whole, and a sentence for each damaged one passed over.
+    """Read the newest checkpoint of a run that is not damaged.
 
-    It is whole when its two files can be read and `check` of them raises no CheckpointError. Raises CheckpointError
-    when there is none to go on from.
+    Returns its model, its state, and a sentence about each damaged one that was skipped. A checkpoint counts as damaged
+    when one of its two files cannot be read, or when `check(model, state)` raises CheckpointError. Raises
+    CheckpointError when there is none to resume from.
     """
     complaints: list[str] = []
     for place in reversed(checkpoints(run_dir)):

@@ -1,10 +1,8 @@
-"""Device, precision and threads: what `auto` becomes here."""
+"""Device, precision and threads, and what the setting `auto` means for each of them on this machine."""
 
 import contextlib
-import ctypes
 import os
 from contextlib import AbstractContextManager
-from functools import cache
 
 import torch
 
@@ -12,10 +10,13 @@ from seqcli.errors import ConfigError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; auto is cuda, else cpu. Raises ConfigError when it is not there."""
+    """Return the device with this name. "auto" is cuda if there is a GPU, otherwise cpu.
+
+    Raises ConfigError when this machine, or this build of torch, does not have the device.
+    """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        # one small recurrent step costs less on a processor than its way to mps and back
+        # mps is never chosen: one small recurrent step costs less on a processor than the way to mps and back
         return torch.device("cuda" if there["cuda"] else "cpu")
     if not there.get(name):
         have = ", ".join(device for device, is_there in there.items() if is_there)
@@ -24,15 +25,18 @@ def pick_device(name: str) -> torch.device:
 
 
 def has_fast_bf16() -> bool:
-    """Whether this processor multiplies bf16 matrices in hardware (AMX, AVX512-BF16), and oneDNN may use it."""
+    """Return whether this processor multiplies bf16 matrices in hardware (AMX, AVX512-BF16) and oneDNN may use that."""
     cpu: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()  # oneDNN's own limit on the instructions that it uses
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()  # a user's limit on the instructions that oneDNN uses
     allowed = most in ("", "ALL", "DEFAULT") or any(unit in most for unit in ("BF16", "FP16", "AMX", "AVX10"))
     return allowed and bool(cpu.get("amx_bf16") or cpu.get("avx512_bf16"))
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """fp32, bf16 or fp16; auto is bf16 where it is fast. Raises ConfigError where it cannot run."""
+    """Return the precision to train in: fp32, bf16 or fp16. "auto" is bf16 where that is fast, otherwise fp32.
+
+    Raises ConfigError for fp16 on anything but a CUDA GPU.
+    """
     if name == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
@@ -43,7 +47,7 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 
 def precision_warning(precision: str, device: torch.device) -> str | None:
-    """A sentence for the user when this precision is much slower here than another one."""
+    """Return a warning for the user if this precision is much slower here than another one, otherwise None."""
     if precision != "bf16" or device.type != "cpu" or has_fast_bf16():
         return None
     return (
@@ -53,12 +57,12 @@ def precision_warning(precision: str, device: torch.device) -> str | None:
 
 
 def inference_precision(trained: str, device: torch.device) -> str:
-    """The precision that a trained model is used in: fp32 when it was trained so, else the fastest here."""
+    """Return the precision to use a trained model in: fp32 if it was trained in fp32, otherwise the fastest here."""
     return "fp32" if trained == "fp32" else pick_precision("auto", device)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which products run in `precision`; parameters stay fp32."""
+    """Return a context manager in which matrix products run in `precision`. The parameters stay in fp32."""
     if precision == "fp32":
         return contextlib.nullcontext()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float16
@@ -66,28 +70,20 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def set_threads(count: int) -> int:
-    """Use so many threads; returns the number. Memory is kept for them.
+    """Let torch use `count` threads, and return their number.
 
-    0 is the number in OMP_NUM_THREADS if that is set, else every core that this process may use.
+    0 stands for the number in OMP_NUM_THREADS if that is set, otherwise for all cores that this process may use.
+    Trainings with different numbers of threads differ in the last bits, because sums are taken in another order.
     """
-    # oneDNN keeps a kernel for every shape it meets, 1,024 of them: gigabytes, where batches have many shapes
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if count == 0 and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
         count = int(os.environ["OMP_NUM_THREADS"])
     if count == 0:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(count)
-    keep_freed_memory()
     return count
 
 
-@cache
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next step, which needs as much again. By default it gives large blocks back
-    to the system, and gets them anew page by page: a twentieth to a fifth of a step. Nothing happens elsewhere.
-    """
-    trim_threshold, mmap_max = -1, -4  # of malloc.h
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_max, 0)  # no block is a mapping of its own, which is given back at once
-        libc.mallopt(trim_threshold, 1 << 30)
+def use_threads(count: int) -> None:
+    """Let torch use `count` threads. 0 leaves the number as it is."""
+    if count:
+        torch.set_num_threads(count)

@@ -1,14 +1,14 @@
-"""When a training has gone wrong: a loss that rises far above where it began, or above that of guessing."""
+"""Detecting a training that diverges: its loss rises far above where it began, or above that of guessing."""
 
-from seqcli.core.training.state import Progress
+from seqcli.core.training.state import Position
 
-BEGINNING = 10  # steps whose mean loss is what a training began with
-ENOUGH = 30  # steps before which a loss may be high: rates rise, and few steps are chance
-SPAN = 10  # steps that the loss of now is a running mean of
+BEGINNING = 10  # the mean loss of this many first steps counts as the loss at the beginning
+ENOUGH = 30  # before this step no loss is too high: the learning rate still rises, and few steps may be chance
+SPAN = 10  # the recent loss is a running mean over about this many steps
 
 
-def follow(at: Progress, loss: float) -> None:
-    """Take account of the loss of the step that has just been made, number `at.step`."""
+def follow(at: Position, loss: float) -> None:
+    """Update the position's first and recent loss with the loss of the step that was just made, number `at.step`."""
     if at.step <= BEGINNING:
         at.first_loss += (loss - at.first_loss) / at.step
         at.recent_loss = at.first_loss
@@ -16,12 +16,12 @@ def follow(at: Progress, loss: float) -> None:
         at.recent_loss += (loss - at.recent_loss) / SPAN
 
 
-def diverged(at: Progress, guessing: float | None, *, last: bool) -> str | None:
-    """What is wrong with the loss, in words; None when nothing is.
+def diverged(at: Position, guessing: float | None, *, last: bool) -> str | None:
+    """Return what is wrong with the loss, in words, or None if nothing is.
 
-    `guessing` is the loss of a model that finds everything equally likely, where there is such a figure. There is room
-    for chance, dropout and label smoothing. In the midst of a training only a loss that has left all bounds counts,
-    because a high one may fall again; at its end (`last`) it will not.
+    `guessing` is the loss of a model that finds all answers equally likely, or None where there is no such figure. The
+    thresholds leave room for chance, dropout and label smoothing. During the training only an enormous loss counts,
+    because a high one may still fall; at the end (`last`) it cannot.
     """
     if at.step < ENOUGH:
         return None

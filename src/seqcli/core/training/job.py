@@ -1,58 +1,70 @@
-"""What a task gives the training loop."""
+"""The interface between a task and the training loop. The loop knows a task only as a job."""
 
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from seqcli.core.config import Config
+from seqcli.core.training.plan import Plan, RecurrentPlan
 
-Carry = list[Tensor]  # what one step hands to the next: a recurrent state, flattened
+Carry = list[Tensor]  # the recurrent state that one step hands to the next, as a flat list of its tensors
 
 
 class Job(Protocol):
-    """What is learnt: a GradientJob or an UpdateJob. `config` is resolved: device, precision, rates and
-    sizes are no longer auto."""
+    """What every job has: data, a network and an evaluation. A job is either a GradientJob or an UpdateJob."""
 
-    config: Config
+    @property
+    def plan(self) -> Plan:
+        """The options of the training, with everything decided that was left open."""
 
     @property
     def model(self) -> nn.Module:
-        """What is trained."""
+        """The network that is trained. It is made when it is first used."""
 
     device: torch.device
     steps_per_epoch: int
-    train_tokens: int
-    valid_tokens: int
+    train_tokens: int  # in one epoch
+    valid_tokens: int  # in one evaluation; 0 without validation data
     vocab_size: int
-    guessing: float | None  # the training loss of a model that finds everything equally likely, if there is one
+    guessing: float | None  # the training loss of a model that finds all answers equally likely, if that is known
 
     def evaluate(self) -> dict[str, float] | None:
-        """Validation figures, `loss` among them; None without validation data."""
+        """Compute the validation metrics by name, `loss` among them. Returns None without validation data."""
 
     def preview(self, step: int) -> str | None:
-        """A short sample for people after so many steps, if the task has one."""
+        """Return a short sample of what the model writes after `step` steps, or None if the task has none."""
 
     def metadata(self) -> dict[str, Any]:
-        """What `best.safetensors` needs beside the weights to be used alone."""
+        """Return what `best.safetensors` must hold besides the weights, so that the one file can be used alone."""
 
 
 @runtime_checkable
 class GradientJob(Job, Protocol):
-    """A loss, which the loop differentiates and hands to an optimizer."""
+    """A job that computes a loss. The loop computes its gradient and lets an optimizer update the weights."""
+
+    @property
+    def plan(self) -> RecurrentPlan:
+        """The options of the training, with everything decided that was left open."""
 
     def loss(self, number: int, carry: Carry, done: float) -> tuple[Tensor, int, Carry]:
-        """Mean loss of batch `number`, its number of real targets, and what to carry to the next one.
+        """Compute the loss of batch `number`.
 
-        `done` is the part of the training that is behind, 0 while its length is not known.
+        Returns the mean loss over its targets (a scalar), the number of targets without padding, and the state to carry
+        to the next batch. `carry` is what the batch before returned, empty at first. `done`, from 0 to 1, is the
+        fraction of the training that has been done; it is 0 while the length of the training is not known.
         """
 
 
 @runtime_checkable
 class UpdateJob(Job, Protocol):
-    """Changes its weights itself, where a gradient touches few rows of large tables: by SGD, without state."""
+    """A job that updates its weights itself, by plain SGD without optimizer state.
+
+    This is much faster where a gradient concerns only a few rows of large tables, as for word vectors.
+    """
 
     def update(self, step: int, rate: float) -> tuple[float, float, int]:
-        """One step with this learning rate; its mean loss, the norm of its gradient (both may be those of a part),
-        and its number of tokens. What it does depends on the weights, `step` and `rate` alone.
+        """Make one step with learning rate `rate`. Returns its mean loss, the norm of its gradient and its tokens.
+
+        Loss and norm may be those of a part of the step. What it does must depend on the weights, `step` and `rate`
+        alone, so that a resumed run gives the same bits.
         """

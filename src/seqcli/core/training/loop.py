@@ -1,4 +1,4 @@
-"""The training loop: a generator of events. It knows no task and draws nothing; a Job says what is learnt."""
+"""The training loop: a generator of events. It knows no task and displays nothing; a Job says what is learned."""
 
 import math
 import time
@@ -17,85 +17,97 @@ from seqcli.core.training.checkpoint import Stored
 from seqcli.core.training.device import autocast
 from seqcli.core.training.divergence import diverged, follow
 from seqcli.core.training.job import GradientJob, Job, UpdateJob
+from seqcli.core.training.plan import RecurrentPlan
 from seqcli.core.training.points import add_point, forget_points_after
-from seqcli.core.training.state import State
+from seqcli.core.training.state import TrainingState
 from seqcli.errors import ConfigError, TrainingError
 
-SAVE_SECONDS = 30.0  # between checkpoints, when nothing else is asked for
+SAVE_SECONDS = 30.0  # the time between checkpoints, unless --save-every says otherwise
 
 
 class Loop:
-    """One sitting of a training; iterate over it. Closing the iterator saves a checkpoint first."""
+    """A training, from its start or from a checkpoint, as long as this process runs. Iterate over it to train.
+
+    Closing the iterator stops the training after the step that is being made and saves a checkpoint. `content` is a
+    digest of the training data, by which a resumed run notices that they have changed.
+    """
 
     def __init__(
-        self, job: Job, run_dir: Path, clock: Callable[[], float] = time.perf_counter, *, content: str = ""
+        self,
+        job: GradientJob | UpdateJob,
+        run_dir: Path,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        content: str = "",
     ) -> None:
-        self.job, self.run_dir, self.config, self._clock = job, run_dir, job.config, clock
+        self.job, self.run_dir, self.plan, self._clock = job, run_dir, job.plan, clock
         _check_validation(job)
-        self.model, self.state, self.budget = job.model, State(job, content), Budget(job)
-        self._updater = job if isinstance(job, UpdateJob) else None
-        self._learner = job if isinstance(job, GradientJob) else None
-        self.budget.begin(self.state.at)
+        self.model, self.state, self.budget = job.model, TrainingState(job, content), Budget(job)
+        self.budget.begin(self.state.position)
         self._notices: list[str] = []
-        self.best_few = BestFew(run_dir, self.config.average) if self.config.average > 1 else None
+        self.best_few = BestFew(run_dir, self.plan.average) if self.plan.average > 1 else None
 
     def load(self, model: Stored, state: Stored, complaints: list[str]) -> None:
-        """Continue from what `newest_checkpoint` found. Raises CheckpointError when it is of another text."""
+        """Continue from a checkpoint, given as `newest_checkpoint` returns it.
+
+        Raises CheckpointError when it does not belong to this training, or when the data have changed since then.
+        """
         self._notices = complaints + self.state.load(model, state)
-        total = self.state.at.total_steps
-        self.budget.begin(self.state.at)
-        if self.state.at.total_steps != total:
-            self.state.carry = []
-        checkpoint.forget_after(self.run_dir, self.state.at.step)
-        forget_points_after(self.run_dir, self.state.at.step)
+        total = self.state.position.total_steps
+        self.budget.begin(self.state.position)
+        if self.state.position.total_steps != total:
+            self.state.carry = []  # with another total the next batch is another one: see _number
+        checkpoint.forget_after(self.run_dir, self.state.position.step)
+        forget_points_after(self.run_dir, self.state.position.step)
         if self.best_few:
-            self.best_few.forget_after(self.state.at.step)
+            self.best_few.forget_after(self.state.position.step)
 
     def __iter__(self) -> Generator[Event, None, None]:
-        job, at = self.job, self.state.at
+        """Train until the budget is used up or patience ends, yielding events. Raises TrainingError if it fails."""
+        job, at = self.job, self.state.position
         yield Started(
             self.run_dir,
+            job.plan,
             sum(p.numel() for p in self.model.parameters()),
             job.train_tokens,
             job.valid_tokens,
             job.vocab_size,
             at.step,
             at.total_steps,
-            job.config.as_dict(),
         )
         yield from (Notice(text) for text in self._notices)
         self.model.train()
         self._start(self._clock())
         try:
             while self.reason is None:
-                yield from self._advance()  # whole steps: wherever the iterator is closed, the state is whole
+                yield from self._advance()  # a whole step, so wherever the iterator is closed, the state is consistent
         except GeneratorExit:
             self.state.save(self.run_dir)
             raise
         if job.valid_tokens and at.best_rank is None:
             raise TrainingError(
-                f"The validation {self.config.select or 'loss'} was never a finite number, so there is no model to "
+                f"The validation {self.plan.chosen_by} was never a finite number, so there is no model to "
                 f"keep. Lower --lr or --clip, or look into the validation data. {self._last_good()}"
             )
-        seconds = self._clock() - self._zero  # with the last evaluation
+        seconds = self._clock() - self._zero  # the last evaluation included
         epoch = at.step / job.steps_per_epoch
-        select = self.config.select or "loss"
+        select = self.plan.chosen_by
         best = at.best_rank if select == "loss" or at.best_rank is None else -at.best_rank
         yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, select, best, self.reason)
 
     def _start(self, now: float) -> None:
-        """Set the clocks of this sitting."""
-        at = self.state.at
-        self._zero = now - at.seconds
+        """Set the clocks, and find out whether there is anything left to do."""
+        at = self.state.position
+        self._zero = now - at.seconds  # when the run would have begun if it had never been interrupted
         self._saved_at = self._logged_at = self._stepping_from = now
-        self._earlier = at.tokens, at.steps  # since the last log point, but in an earlier sitting
+        self._earlier = at.tokens, at.steps  # counted since the last log point, but before this run was resumed
         done = at.total_steps is not None and at.step >= at.total_steps
-        patient = not self.config.patience or at.worse < self.config.patience
+        patient = not self.plan.patience or at.evals_since_best < self.plan.patience
         self.reason: str | None = "budget" if done else None if patient else "patience"
 
     def _advance(self) -> list[Event]:
-        """One step and all that is due after it."""
-        at, c = self.state.at, self.config
+        """Make one step and everything that is due after it: logging, evaluation, sample, checkpoint."""
+        at, c = self.state.position, self.plan
         loss, norm = self._step()
         now = self._clock()
         at.seconds = now - self._zero
@@ -111,7 +123,7 @@ class Loop:
             add_point(self.run_dir, step=at.step, total_steps=planned.total_steps, step_seconds=planned.step_seconds)
             events.append(planned)
         if at.total_steps != total:
-            self.state.carry = []  # what is read next stands elsewhere: see _number
+            self.state.carry = []  # with another total the next batch is another one: see _number
         if at.total_steps is not None and at.step >= at.total_steps:
             self.reason = "budget"
         last = self.reason is not None
@@ -125,7 +137,7 @@ class Loop:
             self._logged_at = now
         if self.budget.due("eval_every", at) or last:
             events += self._evaluate()
-            if c.patience and at.worse >= c.patience:
+            if c.patience and at.evals_since_best >= c.patience:
                 self.reason = "patience"
             if self.reason:
                 events += self._evaluate_mean()
@@ -133,23 +145,22 @@ class Loop:
             events += self._preview()
         waited = self._clock() - self._saved_at
         if (at.step % c.save_every == 0 if c.save_every else waited > SAVE_SECONDS) or self.reason:
-            at.seconds = self._clock() - self._zero  # with the evaluation just done
+            at.seconds = self._clock() - self._zero  # the evaluation just made included
             events.append(Saved(at.step, self.state.save(self.run_dir)))
             self._saved_at = self._clock()
         self._stepping_from = self._clock()
-        self._logged_at += self._stepping_from - now  # what came after the step is not training time
+        self._logged_at += self._stepping_from - now  # the speed in a log point is that of the steps alone
         return events
 
     def _step(self) -> tuple[float, float]:
-        """One update; returns its loss and gradient norm."""
-        at, c = self.state.at, self.config
-        factor = schedule.factor(c.schedule, at.step, c.warmup or 0, at.total_steps, at.done)
-        self._rate = (c.lr or 0.0) * at.peak * factor
-        if self._updater is not None:
-            (value, size, tokens), updated = self._updater.update(at.step, self._rate), True
+        """Make one update of the weights. Returns its loss and the norm of its gradient."""
+        at, c = self.state.position, self.plan
+        factor = schedule.factor(c.schedule, at.step, c.warmup, at.total_steps, at.done)
+        self._rate = c.lr * at.peak * factor
+        if isinstance(self.job, GradientJob):
+            value, size, tokens, updated = self._descend(self.job, self._rate)
         else:
-            assert self._learner is not None
-            value, size, tokens, updated = self._descend(self._learner, self._rate)
+            (value, size, tokens), updated = self.job.update(at.step, self._rate), True
         at.step += 1
         at.loss_sum += value * tokens
         at.norm_sum += size
@@ -160,11 +171,11 @@ class Loop:
         return value, size
 
     def _descend(self, job: GradientJob, rate: float) -> tuple[float, float, int, bool]:
-        """One update by the optimizers: loss, gradient norm, tokens, and whether there was one.
+        """Make one update by the optimizers. Returns loss, gradient norm, tokens, and whether weights were updated.
 
-        Where fp16 gradients overflow there is none: the scaler alone learns from it.
+        They are not updated when fp16 gradients overflow; then only the gradient scaler changes its scale.
         """
-        s, at, c = self.state, self.state.at, self.config
+        s, at, c = self.state, self.state.position, job.plan
         for optimizer in s.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -180,29 +191,33 @@ class Loop:
             for optimizer in s.optimizers:
                 s.scaler.step(optimizer)
             if s.averaged:
-                s.averaged.update(self._decay(), at.step)
+                s.averaged.update(self._decay(c), at.step)
         s.scaler.update()
         return loss.item(), 0.0 if overflowed else norm.item(), tokens, not overflowed
 
     def _number(self) -> int:
-        """The number of the next batch, such that the training ends with the last batch of a pass over the data.
+        """Return the number of the next batch, chosen such that the training ends with the last batch of an epoch.
 
-        So the first pass may be a part, not the last one: a model of a stream should have read its end last, for that
-        is where validation, and use, go on (tiny Shakespeare, 1,293 steps of 784 a pass: 1.461 instead of 1.487).
+        If the steps are no whole number of epochs, it is the first epoch that is incomplete, not the last. For a model
+        of a stream of text should have read the end of the text last, because that is where validation data continue,
+        and where use begins (validation loss on tiny Shakespeare, 1,293 steps with 784 in an epoch: 1.461 instead of
+        1.487).
         """
-        at = self.state.at
+        at = self.state.position
         return at.step + (-at.total_steps % self.job.steps_per_epoch if at.total_steps else 0)
 
-    def _decay(self) -> float:
-        if self.config.average_decay is not None:
-            return self.config.average_decay
-        total = self.state.at.total_steps
+    def _decay(self, plan: RecurrentPlan) -> float:
+        """Return the decay of the averaged weights: as given, or such that they span the last 3 % of the training."""
+        if plan.average_decay is not None:
+            return plan.average_decay
+        total = self.state.position.total_steps
         span = 0.03 * total if total else 30
         return 1 - 1 / max(3.0, span)
 
     def _log(self, seconds: float) -> Logged:
-        at = self.state.at
-        tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # done in these seconds
+        """Make a log point of what happened since the last one, which took `seconds`, and write it to metrics.jsonl."""
+        at = self.state.position
+        tokens, steps = at.tokens - self._earlier[0], at.steps - self._earlier[1]  # those made within `seconds`
         left = (at.total_steps - at.step) * seconds / steps if at.total_steps is not None else None
         event = Logged(
             at.step,
@@ -231,24 +246,24 @@ class Loop:
         return event
 
     def _evaluate(self, averaged: dict[str, Tensor] | None = None) -> list[Event]:
-        """Validate the weights in use, or these averaged ones; keep them when they are the best."""
-        at = self.state.at
+        """Evaluate the present weights, or these `averaged` ones, and store them if they are the best so far."""
+        at = self.state.position
         epoch = at.step / self.job.steps_per_epoch
         weights = averaged or self.state.weights
-        with self._in_use(weights), autocast(self.config.precision, self.job.device):
+        with self._in_use(weights), autocast(self.plan.precision, self.job.device):
             figures = self.job.evaluate()
         if figures is None:
             return []
         loss = figures["loss"]
-        select = self.config.select or "loss"
-        rank = loss if select == "loss" else -figures[select]
+        select = self.plan.chosen_by
+        rank = loss if select == "loss" else -figures[select]  # lower is better
         best = at.is_beaten_by(rank, loss)
         if best:
             at.best_step, at.best_rank, at.best_loss = at.step, rank, loss if math.isfinite(loss) else None
             self.state.save_best(self.run_dir, figures, weights)
-        if not averaged:  # the mean at the end is no further evaluation to be patient for
-            at.worse = 0 if best else at.worse + 1
-            if not best and self.config.schedule == "plateau":
+        if not averaged:  # the mean at the end is not a point of the curve that patience and the schedule go by
+            at.evals_since_best = 0 if best else at.evals_since_best + 1
+            if not best and self.plan.schedule == "plateau":
                 at.peak *= 0.5
             if self.best_few:
                 self.best_few.add(at.step, (rank, loss), weights)
@@ -257,7 +272,7 @@ class Loop:
         return [Evaluated(at.step, epoch, loss, rest, at.seconds, best)]
 
     def _evaluate_mean(self) -> list[Event]:
-        """At the end: the mean of the best few, which may be better than each."""
+        """Evaluate, at the end, the mean of the weights with the best evaluations, which may be better than each."""
         mean = self.best_few.mean(self.model) if self.best_few else None
         if mean is None:
             return []
@@ -265,19 +280,21 @@ class Loop:
         return [Notice("The mean of the best weights:"), *self._evaluate(on)]
 
     def _preview(self) -> list[Event]:
+        """Let the task write a short sample with the present weights."""
         with self._in_use(self.state.weights):
-            text = self.job.preview(self.state.at.step)
-        return [] if text is None else [Previewed(self.state.at.step, text)]
+            text = self.job.preview(self.state.position.step)
+        return [] if text is None else [Previewed(self.state.position.step, text)]
 
     @contextmanager
     def _in_use(self, weights: dict[str, Tensor]) -> Iterator[None]:
-        """Within, the model has these weights, and is in evaluation mode."""
+        """Give the model these weights, in evaluation mode, while the `with` block runs."""
         self.model.eval()
         with using(self.model, weights), torch.no_grad():
             yield
         self.model.train()
 
     def _last_good(self) -> str:
+        """Return a sentence that says where the last checkpoint is."""
         found = checkpoint.checkpoints(self.run_dir)
         if not found:
             return "No checkpoint had been saved yet."
@@ -285,12 +302,13 @@ class Loop:
 
 
 def _check_validation(job: Job) -> None:
-    c = job.config
+    """Raise ConfigError if an option needs validation data and there are none."""
+    c = job.plan
     waiting = {
         "--average": c.average > 1,
         "--patience": c.patience,
         "--schedule plateau": c.schedule == "plateau",
-        "--select": c.select not in (None, "loss"),
+        "--select": c.chosen_by != "loss",
     }
     for option, on in waiting.items():
         if on and not job.valid_tokens:
@@ -301,8 +319,11 @@ def _check_validation(job: Job) -> None:
 
 
 def clip_gradients(gradients: list[Tensor], limit: float) -> Tensor:
-    """The norm of all gradients together; where it is above `limit`, they are scaled down to it."""
+    """Scale all gradients down, in place, so that their norm is at most `limit`. Returns the norm before, a scalar.
+
+    The norm is that of all gradients taken together as one vector (Pascanu 2013).
+    """
     norm = nn.utils.get_total_norm(gradients)
-    if norm > limit:  # most often it is not, and nothing needs to be written
+    if norm > limit:  # most often it is not, and then nothing needs to be written
         torch._foreach_mul_(gradients, limit / norm)
     return norm

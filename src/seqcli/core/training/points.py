@@ -1,4 +1,4 @@
-"""metrics.jsonl: the points of a run's curve, one JSON line for every log point and every evaluation."""
+"""metrics.jsonl: the learning curve of a run, with one JSON line for every log point and every evaluation."""
 
 from pathlib import Path
 from typing import Any
@@ -7,19 +7,20 @@ from seqcli.core import strict_json
 from seqcli.core.files import write_whole
 
 METRICS = "metrics.jsonl"
-LONGEST = 1 << 20  # bytes of a line
+LONGEST = 1 << 20  # the largest number of bytes that is read as one line
 
 
 def add_point(run_dir: Path, **point: Any) -> None:
-    """Append a point; a number that is not finite becomes null."""
+    """Append a point to the file of a run. A number that is not finite is written as null. Raises OSError."""
     with (run_dir / METRICS).open("a", encoding="utf-8") as file:
         file.write(strict_json.dumps(point) + "\n")
 
 
 def read_points(run_dir: Path) -> list[dict[str, Any]]:
-    """The points that can be read; a line spoilt by a crash, or by somebody, is passed over.
+    """Read the points of a run. Lines that cannot be read, after a crash for example, are skipped.
 
-    A point is a mapping with a whole number as its `step`. Its numbers are finite; those that were not are None.
+    A point is a dictionary with a whole number as its `step`. Its numbers are finite; those that were not are None.
+    Returns an empty list when there is no file.
     """
     path = run_dir / METRICS
     if not path.is_file():
@@ -30,6 +31,7 @@ def read_points(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def _point(line: bytes) -> dict[str, Any] | None:
+    """Return the point on a line, or None if there is none."""
     try:
         point = strict_json.loads(line)
     except ValueError:
@@ -40,6 +42,6 @@ def _point(line: bytes) -> dict[str, Any] | None:
 
 
 def forget_points_after(run_dir: Path, step: int) -> None:
-    """Drop the points that a lost part of the run had written, and what cannot be read."""
+    """Remove the points after `step`, which a resumed run will write again, and lines that cannot be read."""
     kept = [strict_json.dumps(point) + "\n" for point in read_points(run_dir) if point["step"] <= step]
     write_whole(run_dir / METRICS, "".join(kept).encode())

@@ -1,51 +1,59 @@
-"""What the files of a run may say of themselves: the one schema of all metadata that are read. It needs no torch.
+"""The schema of the metadata in model files and checkpoints. It needs no torch.
 
-A model file (`best.safetensors`, `model.safetensors`) says what is needed to use its weights, a state file where its
-training stands. Both may come from anywhere, so every value is checked before it is used, and one sentence says which
-is wrong. A task's own fields are those of its class here; what goes by the weights' shapes is checked with the network.
+The metadata of a model file (`best.safetensors`, `model.safetensors`) hold what is needed to use its weights; those of
+a state file, how far its training is. Such a file may come from anybody, so every value is checked before it is used,
+and an error names the value that is wrong. This file has what all tasks share. Each task adds its own fields in its
+file.py, and whatever depends on the shapes of the weights is checked together with the network.
 """
 
-from collections.abc import Mapping
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from seqcli.core import tokenizers
-from seqcli.core.config import TASKS, Config, build
+from seqcli.core.config import fields_of
 from seqcli.core.tokenizers import SPECIALS, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
+from seqcli.core.training.plan import Plan, RecurrentPlan
 from seqcli.errors import CheckpointError, ConfigError
 
 Checked = TypeVar("Checked", bound="Metadata")
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
 Count = Annotated[int, Field(ge=0, le=10**15)]
-Lengths = Annotated[list[Annotated[int, Field(ge=0, le=10**6)]], Field(min_length=2, max_length=2)]  # source, target
 
 
-def a_configuration(value: object) -> Config:
-    """The configuration of these values."""
-    if not isinstance(value, dict):
-        raise ValueError("no mapping")
-    try:
-        return build(value)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
+def plan_of(cls: type[AnyPlan]) -> Callable[[object], AnyPlan]:
+    """Return a function that makes a plan of this class from a dictionary, and raises ValueError if that is wrong."""
+
+    def a_plan(value: object) -> AnyPlan:
+        if not isinstance(value, dict) or value.keys() - fields_of(cls).keys():
+            raise ValueError("no options, or not of this task alone")
+        try:
+            return cls(**value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        except TypeError:
+            missing = sorted(fields_of(cls).keys() - value.keys())
+            raise ValueError(f"it lacks {', '.join(missing[:3])}") from None
+
+    return a_plan
 
 
 def names(value: object) -> list[str]:
-    """Two distinct texts or more."""
+    """Check that a value is a list of at least two different texts, and return it. Raises ValueError otherwise."""
     if not isinstance(value, list) or not all(type(name) is str for name in value) or len(value) < 2:
         raise ValueError("no list of texts")
     if len(set(value)) != len(value):
         raise ValueError("the same twice")
-    "\n".join(value).encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    "\n".join(value).encode()  # raises UnicodeEncodeError, a ValueError, for lone surrogates, which are no valid text
     return value
 
 
 def a_tokenizer(value: object) -> Tokenizer:
-    """The tokenizer that these bytes are."""
+    """Return the tokenizer that an array of bytes holds. Raises ValueError if it holds none."""
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1:
         raise ValueError("no bytes")
     try:
@@ -58,14 +66,14 @@ def a_tokenizer(value: object) -> Tokenizer:
 
 
 def row_numbers(value: object) -> NDArray[np.int64]:
-    """Numbers of rows (n,)."""
+    """Check that a value is an array of row numbers (n,), and return it. Raises ValueError otherwise."""
     if not isinstance(value, np.ndarray) or value.dtype != np.int64 or value.ndim != 1 or (value < 0).any():
         raise ValueError("no numbers of rows")
     return value
 
 
 def a_tokenizer_of_words(value: object) -> WordTokenizer:
-    """The same, of words."""
+    """Return the word tokenizer that an array of bytes holds. Raises ValueError if it holds none."""
     found = a_tokenizer(value)
     if not isinstance(found, WordTokenizer):
         raise ValueError("no words")
@@ -78,13 +86,13 @@ Names = Annotated[list[str], PlainValidator(names)]
 
 
 class Metadata(BaseModel):
-    """The base of what a file says of itself."""
+    """The base class of all metadata: a pydantic model that accepts values of the exact type only."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
     @classmethod
     def of(cls: type[Checked], metadata: Mapping[str, Any]) -> Checked:
-        """The metadata of a file, checked. Raises CheckpointError, naming what is wrong."""
+        """Check the metadata of a file and return them. Raises CheckpointError, which says what is wrong."""
         try:
             made = cls.model_validate(dict(metadata))
         except (ValidationError, RecursionError) as error:
@@ -94,17 +102,15 @@ class Metadata(BaseModel):
         return made
 
     def contradiction(self) -> str | None:
-        """What of it does not go together with the rest, if anything."""
+        """Return which of the values contradict each other, in words, or None if none do."""
         return None
 
 
 class ModelFile(Metadata):
-    """What every model file says."""
+    """The metadata of any model file. The class of a task narrows the type of `config` and adds fields."""
 
-    needs: ClassVar[tuple[str, ...]] = ()  # of the configuration, what must not be left to be chosen
-
-    task: Literal["lm", "translate", "tag", "classify", "embed"]
-    config: Annotated[Config, PlainValidator(a_configuration)]
+    task: str
+    config: Plan
     tokenizer: OneTokenizer
     frozen_rows: Annotated[NDArray[np.int64], PlainValidator(row_numbers)] | None = None
     step: Count = 0
@@ -112,120 +118,36 @@ class ModelFile(Metadata):
 
     @property
     def inputs(self) -> Tokenizer:
-        """The tokenizer of what the network reads."""
+        """The tokenizer of the network's input, which for translation is not that of its output."""
         return self.tokenizer
 
     def contradiction(self) -> str | None:
         c = self.config
         if c.task != self.task:
             return f"its task is {self.task}, and that of its configuration {c.task}"
-        needs = (*self.needs, *(("embedding_dim",) if c.encoding == "embedding" else ()))
-        if undecided := [name for name in needs if getattr(c, name) is None]:
-            return f"its {undecided[0]} has not been chosen"
         if c.tokens != self.tokenizer.name or c.tokens != self.inputs.name:
             return f"its tokens are {c.tokens}, and its tokenizer is of another kind"
+        return None
+
+
+class RecurrentFile(ModelFile):
+    """The metadata of any model file with a recurrent network."""
+
+    config: RecurrentPlan
+
+    def contradiction(self) -> str | None:
+        c = self.config
+        if not c.one_hot and c.embedding_dim is None:
+            return "its embedding_dim has not been chosen"
         if c.vectors is not None and self.frozen_rows is None:
             return "it does not say which rows of its vectors are kept"
         if self.frozen_rows is not None and self.frozen_rows.max(initial=0) >= self.inputs.vocab_size:
             return "it keeps more rows of its vectors than it has"
-        return None
-
-
-class LanguageModelFile(ModelFile):
-    """A language model."""
-
-    needs = ("hidden", "dropout", "tie")
-    task: Literal["lm"]
-
-    def contradiction(self) -> str | None:
-        c = self.config
-        if c.tie and (c.encoding == "one-hot" or c.embedding_dim != c.hidden):
-            return "its embedding cannot be tied to its output layer"
         return super().contradiction()
-
-
-class TranslatorFile(ModelFile):
-    """A translation model; `tokenizer` is that of the targets."""
-
-    needs = ("hidden", "dropout", "embedding_dim", "bidirectional")
-    task: Literal["translate"]
-    source_tokenizer: OneTokenizer
-    longest_targets: Annotated[list[Lengths], Field(min_length=1, max_length=10**6)]
-
-    @property
-    def inputs(self) -> Tokenizer:
-        return self.source_tokenizer
-
-    def contradiction(self) -> str | None:
-        if self.config.joint_tokens and self.source_tokenizer.vocab_size != self.tokenizer.vocab_size:
-            return "its sides share an embedding, and their tokenizers differ"
-        if any(a >= c or b >= d for (a, b), (c, d) in pairwise(self.longest_targets)):
-            return "its longest targets do not rise with the length of the source"
-        if self.config.max_length is not None and self.longest_targets[-1][1] > self.config.max_length:
-            return "its longest target is longer than any that it was trained on"
-        return super().contradiction()
-
-
-class TaggerFile(ModelFile):
-    """A tagger; `tokenizer` is that of the words."""
-
-    needs = ("hidden", "dropout", "embedding_dim")
-    task: Literal["tag"]
-    tokenizer: Words
-    character_tokenizer: OneTokenizer
-    tags: Names
-
-    def contradiction(self) -> str | None:
-        if self.character_tokenizer.name != "char":
-            return "the tokenizer of its characters is of another kind"
-        return super().contradiction()
-
-
-class ClassifierFile(ModelFile):
-    """A classifier."""
-
-    needs = ("hidden", "dropout")
-    task: Literal["classify"]
-    labels: Names
-    temperature: Annotated[float, Field(gt=0)]
-
-
-class WordVectorsFile(ModelFile):
-    """Word vectors."""
-
-    needs = ("embedding_dim", "negatives")
-    task: Literal["embed"]
-    tokenizer: Words
-
-
-FILES: dict[str, type[ModelFile]] = {
-    "lm": LanguageModelFile,
-    "translate": TranslatorFile,
-    "tag": TaggerFile,
-    "classify": ClassifierFile,
-    "embed": WordVectorsFile,
-}
-
-
-def task_in(metadata: Mapping[str, Any]) -> str:
-    """The task of a model file. Raises CheckpointError when it names none that is known."""
-    task = metadata.get("task")
-    if not isinstance(task, str):
-        raise CheckpointError("The checkpoint is damaged, or holds no model: it does not name its task.")
-    if task not in FILES:
-        raise CheckpointError(
-            f"It is a model for the task {task[:40]!r}, which this version does not know; it knows {', '.join(TASKS)}."
-        )
-    return task
-
-
-def model_file(metadata: Mapping[str, Any]) -> ModelFile:
-    """The metadata of a model file of any task, checked. Raises CheckpointError."""
-    return FILES[task_in(metadata)].of(metadata)
 
 
 def _what_is_wrong(error: ValidationError | RecursionError) -> str:
-    """The first thing that is wrong, in words of ours."""
+    """Return the first error in our own words."""
     if isinstance(error, RecursionError):
         return "what it says of itself is nested too deeply"
     first = error.errors(include_url=False, include_input=False)[0]

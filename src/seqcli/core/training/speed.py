@@ -1,27 +1,29 @@
-"""How fast this machine trains a network, measured on the spot, so that sizes fit the time that there is."""
+"""Measuring how fast this machine trains a network, so that its size can be chosen to suit a budget in minutes."""
 
 import math
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor, nn
+from seqcli.core.events import Say
 
-from seqcli.core.config import Config
-from seqcli.core.layers.dropout import hand_down
-from seqcli.core.training.device import autocast
-from seqcli.core.training.optimizer import make_optimizers
+if TYPE_CHECKING:  # torch is imported when something is measured
+    from torch import Tensor, nn
 
-SECONDS = 0.2  # of measuring
-Network = TypeVar("Network", bound=nn.Module)
+    from seqcli.core.training.plan import RecurrentPlan
+
+SECONDS = 0.2  # how long one network is measured
+Network = TypeVar("Network", bound="nn.Module")
 
 
 class Seen:
-    """How many tokens a budget lets a network see, evaluations and checkpoints taken off.
+    """How many tokens a network of a given size will see in training within the budget.
 
-    `speed` measures the tokens a second of a network with these sizes, on this machine; it is asked only where the
-    minutes, and not a number of steps or epochs alone, say how long the training is. `tokens` is an epoch.
+    config: the fields minutes, epochs and steps of a plan.
+    tokens: the number of tokens in an epoch.
+    step_tokens: the number of tokens in a step.
+    speed: a function that measures how many tokens a second a network with so many hidden units learns on this machine.
+        It is called only when there is a budget in minutes.
     """
 
     def __init__(self, config: dict[str, Any], tokens: int, step_tokens: float, speed: Callable[[int], float]) -> None:
@@ -33,7 +35,10 @@ class Seen:
         self.measured: dict[int, float] = {}  # tokens a second, by hidden units
 
     def by(self, hidden: int) -> float:
-        """The tokens that a network with so many hidden units sees."""
+        """Return the number of tokens that a network with `hidden` hidden units will see.
+
+        Of a budget in minutes, 8 % are set aside for evaluations and checkpoints.
+        """
         if self._minutes is None:
             return self._most
         if hidden not in self.measured:
@@ -41,21 +46,38 @@ class Seen:
         return min(self._most, self._minutes * 60 * self.measured[hidden] * 0.92)
 
     def can_be(self, hidden: int, least: float) -> bool:
-        """Whether a network with so many hidden units sees `least` tokens; those far too slow are not measured."""
+        """Return whether a network with `hidden` hidden units will see at least `least` tokens.
+
+        A size that must be far too slow, going by smaller ones that were measured, is not measured.
+        """
         if self._minutes is not None and self.measured:
-            known = max(self.measured)  # the work of a step grows with the square of the width, or less than that
+            # The work of a step grows at most with the square of the width.
+            known = max(self.measured)
             if self.by(known) * (known / hidden) ** 1.5 < 0.7 * least:
                 return False
         return self.by(hidden) >= least
 
 
-def steps_per_second(build: Callable[[], Network], loss: Callable[[Network], Tensor], config: Config) -> float:
-    """Training steps a second of the network that `build` makes: the `loss` of a batch, its gradients, an update.
+def tell_speed(seen: Seen, hidden: int, say: Say) -> None:
+    """Tell the user the measured speed by which the size of the network was chosen, if it was measured."""
+    if seen.measured and seen.measured[hidden]:
+        say(f"Here a network of {hidden} units learns about {seen.measured[hidden]:,.0f} tokens a second.")
 
-    The network is a throw-away of the right shape: it is built without its start, which takes longer than a step, and
-    small even numbers stand in for its weights. `config` is resolved but for what this is measured for.
+
+def steps_per_second(build: Callable[[], Network], loss: "Callable[[Network], Tensor]", plan: "RecurrentPlan") -> float:
+    """Measure how many training steps a second the network that `build` makes can do on this machine.
+
+    A step is the `loss` of a batch, its gradients and an update. The network is thrown away afterwards: it is not
+    initialized, which would take longer than a step, but all its weights are set to the same small number. Returns 0
+    when it does not fit into memory.
     """
-    device = torch.device(config.device)
+    import torch
+
+    from seqcli.core.layers.dropout import hand_down
+    from seqcli.core.training.device import autocast
+    from seqcli.core.training.optimizer import make_optimizers
+
+    device = torch.device(plan.device)
     with torch.device("meta"):
         model = build()
     try:
@@ -63,24 +85,24 @@ def steps_per_second(build: Callable[[], Network], loss: Callable[[Network], Ten
     except RuntimeError as error:
         if "memory" not in str(error) and "overflow" not in str(error):
             raise
-        return 0.0  # what to do about it is said when the real one is built
+        return 0.0  # the error that tells the user what to do comes when the real network is built
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(0.01)
     hand_down(model.train(), torch.Generator(device))
-    dtype = torch.bfloat16 if config.precision != "fp32" else torch.float32
-    optimizers = make_optimizers(model, config.optimizer or "adamw", 0.0, 0.0, dtype)
+    dtype = torch.bfloat16 if plan.precision != "fp32" else torch.float32
+    optimizers = make_optimizers(model, plan.optimizer, 0.0, 0.0, dtype)
 
     def step() -> None:
-        with autocast(config.precision, device):
+        with autocast(plan.precision, device):
             value = loss(model)
         model.zero_grad(set_to_none=True)
         value.backward()
         for optimizer in optimizers:
             optimizer.step()
-        value.item()  # waits for a GPU
+        value.item()  # waits until a GPU has finished
 
-    step()  # the first one also prepares the kernels
+    step()  # not timed: the first step also prepares the kernels
     start, steps = time.perf_counter(), 0
     while steps < 2 or time.perf_counter() - start < SECONDS:
         step()

@@ -1,7 +1,8 @@
-"""A safetensors file of ours: tensors by name, and what it says of itself, its metadata. Read with suspicion.
+"""Reading our safetensors files: tensors by name, and metadata. Whatever a file holds is checked.
 
-Metadata are JSON values, in the header of the file, or NumPy arrays, in its body: a header may not be of any length,
-and a tokenizer of millions of words is long. Nothing here needs torch, so that a model can be read without it.
+Metadata are JSON values, which are stored in the header of the file, or NumPy arrays, which are stored among the
+tensors. The arrays exist because a header has a limited length, and a tokenizer with millions of words is long. Nothing
+here needs torch, so that a language model can be used without it.
 """
 
 import json
@@ -20,16 +21,16 @@ from seqcli.core import strict_json
 from seqcli.core.files import open_regular
 from seqcli.errors import CheckpointError
 
-FORMAT = 2
-ARRAY = "metadata."  # begins the name of a tensor that holds an array of the metadata
-LONGEST = 1 << 24  # bytes of the JSON values, and of the rest of a header
-TYPES = {"pt": ("F32", "F16", "BF16", "I64", "U8"), "np": ("F32", "F16", "I64", "U8")}  # what is read
-ARRAYS = ("U8", "I64")
+FORMAT = 3
+ARRAY = "metadata."  # the beginning of the name of a tensor that is an array of the metadata
+LONGEST = 1 << 24  # the largest number of bytes of all JSON values together, and of the rest of the header
+TYPES = {"pt": ("F32", "F16", "BF16", "I64", "U8"), "np": ("F32", "F16", "I64", "U8")}  # dtypes that are read
+ARRAYS = ("U8", "I64")  # dtypes of arrays of the metadata
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Tensors by name (torch's, or NumPy arrays), and metadata: JSON values and NumPy arrays."""
+    """The content of a file: tensors by name (torch's or NumPy's), and metadata (JSON values and NumPy arrays)."""
 
     tensors: dict[str, Any]
     metadata: dict[str, Any]
@@ -37,7 +38,7 @@ class Stored:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Within, a CheckpointError about what a file says tells which file that is."""
+    """Add the name of a file to any CheckpointError that is raised within the `with` block."""
     try:
         yield
     except CheckpointError as error:
@@ -45,20 +46,20 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def read(path: Path, framework: Literal["pt", "np"] = "pt") -> Stored:
-    """A file that `checkpoint.write` wrote, as torch tensors ("pt") or as NumPy arrays ("np").
+    """Read a file that `checkpoint.write` wrote, with its tensors as torch's ("pt") or as NumPy arrays ("np").
 
-    Raises CheckpointError for anything else, saying what it is.
+    Raises CheckpointError for any other file, and says what it is.
     """
     return _read(path, framework, "")
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata alone, without reading the weights. Raises CheckpointError as `read` does."""
+    """Read the metadata of a file without its weights. Raises CheckpointError as `read` does."""
     return _read(path, "np", ARRAY).metadata
 
 
 def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The JSON values of the metadata as they stand in a header. Raises CheckpointError when they do not fit there."""
+    """Return the JSON values of the metadata as texts for the header. Raises CheckpointError when they are too long."""
     values = {key: value for key, value in metadata.items() if not isinstance(value, np.ndarray)}
     texts = {key: json.dumps(value, allow_nan=False) for key, value in values.items()}
     if sum(map(len, texts.values())) > LONGEST:
@@ -71,7 +72,7 @@ def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _read(path: Path, framework: str, beginning: str) -> Stored:
-    """The metadata, and the tensors whose name begins so."""
+    """Read the metadata, and the tensors whose names start with `beginning`."""
     try:
         with open_regular(path) as start:
             size = int.from_bytes(start.read(8), "little")
@@ -97,6 +98,7 @@ def _read(path: Path, framework: str, beginning: str) -> Stored:
 
 
 def _tensor(path: Path, file: Any, name: str, types: Collection[str]) -> Any:
+    """Read one tensor, after checking its dtype and shape."""
     part = file.get_slice(name)
     shape = part.get_shape()
     if part.get_dtype() not in types or len(shape) > 8 or math.prod(max(1, n) for n in shape) >= 1 << 60:
@@ -107,6 +109,7 @@ def _tensor(path: Path, file: Any, name: str, types: Collection[str]) -> Any:
 
 
 def _check_format(path: Path, texts: Mapping[str, str]) -> None:
+    """Raise CheckpointError unless a file is of the format that this version reads."""
     if "seqcli_format" not in texts:
         raise CheckpointError(f"{path} is a safetensors file, but not one that seqcli wrote.")
     version = texts["seqcli_format"]
@@ -123,6 +126,7 @@ def _check_format(path: Path, texts: Mapping[str, str]) -> None:
 
 
 def _parsed(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON values that the texts of a header stand for. Raises CheckpointError."""
     try:
         if sum(map(len, texts.values())) > LONGEST:
             raise ValueError("it is longer than any that seqcli writes")
@@ -134,9 +138,12 @@ def _parsed(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _what_it_is(path: Path, error: Exception) -> str:
+    """Return a sentence that says what a file is that could not be read as a safetensors file."""
     with path.open("rb") as file:
         head = file.read(9)
-    begins = head[8:] == b"{"  # a safetensors file: eight bytes of size, any of them 0x80 by chance, then JSON
+    # A safetensors file begins with the size of its header in eight bytes, the first of which may happen to be 0x80,
+    # like that of a pickle; then comes JSON.
+    begins = head[8:] == b"{"
     if head[:2] == b"PK" or (head[:1] == b"\x80" and not begins):
         return (
             f"{path} is a pickled torch file. Such a file can run any code when opened, so seqcli never reads one; "

@@ -1,0 +1,179 @@
+"""seqcli eval: figures of a model on a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from seqcli.cli import console
+from seqcli.cli.command import run_names
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
+from seqcli.core import runs
+from seqcli.core.catalogue import find, newest
+from seqcli.core.config import and_, option_name
+from seqcli.core.metrics.names import NAMES, OF_LABELS
+from seqcli.core.tasks.registry import TASKS, tasks_to_measure_on
+from seqcli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from seqcli.core.trained import Trained
+
+MOST = 12  # confusions that are shown
+
+
+def evaluate(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A file like those it was trained on, unseen by it.", show_default=False),
+    ],
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="A run's name, its directory, or a .safetensors file; several to compare.",
+            show_default="the newest run for such a file",
+            metavar="RUN",
+            autocompletion=run_names,
+        ),
+    ] = None,
+    skip_bad_lines: Annotated[
+        bool, typer.Option("--skip-bad-lines", help="Pass over lines that are not as they should be, and count them.")
+    ] = False,
+    beam: Annotated[
+        int | None,
+        typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.", show_default="5"),
+    ] = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on a file: [bold]seqcli eval held_out.txt[/]
+
+    A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match; a
+    tagger's or classifier's accuracy, F1 of every label, and what it takes for what; for word vectors how their cosines
+    agree with the scores in a file of WORD TAB WORD TAB SCORE lines.
+    """
+    say = (lambda text: None) if quiet else console.notice
+    found: dict[str, dict[str, Any]] = {}
+    names: list[str | None] = [*run] if run else [None]
+    for name in names:
+        path = (newest(runs_dir, *fitting(file)) if name is None else None) or find(name, runs_dir)
+        if name is None:
+            say(f"Run {path.name}:")
+        model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
+        label = str(name) if name else path.name
+        options = asked(model, label, {"beam": beam, "skip_bad_lines": skip_bad_lines or None})
+        found[label] = model.evaluate(file, say=say, **options)
+        if model.plan.as_dict().get("loss") == "mse":
+            say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
+            found[label]["squared_error"] = found[label].pop("loss")
+    if json:
+        for label, figures in found.items():
+            console.print_json({"run": label, "file": file, **figures})
+        return
+    if len(found) == 1:
+        show_one(*found.values())
+    else:
+        compare(found)
+
+
+def asked(model: "Trained", run: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given. Raises ConfigError for one that would change nothing about measuring this model."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in model.measured_with:
+            others = and_(task.noun + "s" for task in TASKS.values() if name in task.trained.measured_with)
+            noun = TASKS[model.plan.task].noun
+            raise ConfigError(f"{option_name(name)} is for {others}, and {run} is a {noun}: leave it out.")
+    return given
+
+
+def fitting(file: str) -> tuple[str, ...]:
+    """The tasks whose models such a file can measure."""
+    return tasks_to_measure_on(Path(file), head_of(Path(file)))
+
+
+def head_of(path: Path) -> list[str]:
+    """The first lines of a file; none of what cannot be read, since what is wrong is said where it is read whole."""
+    if not path.is_file():
+        return []  # a pipe, too: opening one may wait for ever
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 18).split("\n")[:200]
+    except OSError:
+        return []
+
+
+def show_one(figures: dict[str, Any]) -> None:
+    """The figures of one run, a line each, with those of every label."""
+    for key in in_order(figures):
+        name, form = NAMES[key]
+        name = OF_LABELS.get(key, name) if "labels" in figures else name
+        console.write(f"{name:<24}{console.figure(form, figures[key])}")
+    if "labels" in figures:
+        show_labels(figures["labels"], figures["confusions"])
+
+
+def in_order(*runs: dict[str, Any]) -> list[str]:
+    """The names of the figures that runs have, the one to look at, which is a run's first, in front."""
+    known = [key for key in NAMES if any(key in figures for figures in runs)]
+    return sorted(known, key=lambda key: key != next(iter(runs[0])))
+
+
+def compare(found: dict[str, dict[str, Any]]) -> None:
+    """The figures of several runs side by side: a table for people, TAB separated into a pipe."""
+    known = [key for key in NAMES if any(key in figures for figures in found.values())]
+    if not console.stdout_is_terminal():
+        console.write("\t".join(["run", *known]))
+        for label, figures in found.items():
+            console.write("\t".join([label, *(str(figures.get(key, "")) for key in known)]))
+        return
+    of_labels = any("labels" in figures for figures in found.values())
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("", style="dim")
+    for label in found:
+        table.add_column(label, justify="right", overflow="fold")
+    for key in in_order(*found.values()):
+        if key != "signature":
+            name = OF_LABELS.get(key, NAMES[key][0]) if of_labels else NAMES[key][0]
+            table.add_row(name, *(console.figure(NAMES[key][1], f[key]) if key in f else "-" for f in found.values()))
+    console.stdout.print(table)
+    for signature in dict.fromkeys(f["signature"] for f in found.values() if "signature" in f):
+        console.stdout.print(Text(signature, style="dim"))
+
+
+def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, int]]) -> None:
+    """Figures of every label, and the most frequent mistakes: a table for people, TAB separated into a pipe."""
+    if not console.stdout_is_terminal():
+        console.write("\nlabel\tprecision\trecall\tf1\tcount")
+        for row in labels:
+            console.write(
+                f"{row['label']}\t{row['precision']:.4f}\t{row['recall']:.4f}\t{row['f1']:.4f}\t{row['count']}"
+            )
+        if confusions:
+            console.write("\nright\tgiven\tcount")
+        for right, given, count in confusions[:MOST]:
+            console.write(f"{right}\t{given}\t{count}")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("label")
+    for name in ("precision", "recall", "F1", "count"):
+        table.add_column(name, justify="right")
+    for row in labels:
+        shares = (f"{row[key]:.1%}" for key in ("precision", "recall", "f1"))
+        table.add_row(row["label"], *shares, console.count(row["count"]))
+    console.stdout.print()
+    console.stdout.print(table)
+    if confusions:
+        worst = Table(box=None, header_style="dim", pad_edge=False)
+        worst.add_column("right")
+        worst.add_column("taken for")
+        worst.add_column("times", justify="right")
+        for right, given, count in confusions[:MOST]:
+            worst.add_row(right, given, console.count(count))
+        console.stdout.print()
+        console.stdout.print(worst)

@@ -1,0 +1,135 @@
+"""seqcli plot: pictures of a run in a file."""
+
+import math
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqcli.cli import console
+from seqcli.cli.command import run_names
+from seqcli.cli.draw.pictures import Attention, Losses, Plane, check_suffix, draw
+from seqcli.cli.options import A_RUN, Device, Json, RunsDir, Threads
+from seqcli.core import runs
+from seqcli.core.catalogue import BEST, find, read_run
+from seqcli.core.files import check_target
+from seqcli.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from seqcli.core.tasks.translate.trained import Translator
+
+FREQUENT = 100  # words that are drawn where none are named
+
+
+class What(str, Enum):
+    """The pictures there are."""
+
+    loss = "loss"
+    attention = "attention"
+    vectors = "vectors"
+
+
+def plot(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help=A_RUN,
+            show_default="the newest run",
+            autocompletion=run_names,
+        ),
+    ] = None,
+    what: Annotated[
+        What, typer.Option("--what", help="The losses, where a translation looks, or words as points.")
+    ] = What.loss,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            help="The sentence to translate, for --what attention; the words, for --what vectors.",
+            show_default="the 100 most frequent words",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The picture: .svg, .png or .html.", show_default="RUN-WHAT.svg"
+        ),
+    ] = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Draw a run's losses, a translation's attention, or word vectors, into a file: [bold]seqcli plot -o losses.png[/]
+
+    Word vectors are drawn along the two directions in which they differ most (principal components).
+
+    .png and .svg need matplotlib (pip install "seqcli\\[plot]"); .html needs nothing.
+    """
+    if output is not None:
+        check_suffix(output)
+        check_target(output)
+    text = console.typed(text) if text is not None else None
+    if what is What.loss and text is not None:
+        raise ConfigError("--text is the sentence for --what attention; a picture of the losses has none.")
+    if what is What.attention and text is None:
+        raise ConfigError('--what attention needs a sentence to translate: --text "..."')
+    path = find(run, runs_dir, {What.attention: "translate", What.vectors: "embed"}.get(what))
+    name = path.name if path.is_dir() else path.parent.name if path.name == BEST else path.stem
+    picture: Losses | Attention | Plane
+    if what is What.loss:
+        picture, title = losses_of(path), f"{name}: losses"
+    elif what is What.vectors:
+        vectors = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="embed")
+        words = (text or "").split() or [word for word in vectors.words if word.isalpha()][:FREQUENT]
+        picture, title = Plane(words, vectors.plane(words)), f"{name}: word vectors"
+    else:
+        assert text is not None
+        model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate")
+        picture, title = attention_of(model, text), f"{name}: {text}"
+    output = output or _free(Path(f"{name or 'run'}-{what.value}.svg"))
+    draw(picture, output, title)
+    if json:
+        console.print_json({"run": str(path), "what": what.value, "path": str(output)})
+    else:
+        console.write(str(output))
+
+
+def losses_of(path: Path) -> Losses:
+    """The losses of a run. Raises CheckpointError when none were written."""
+    if path.is_file():
+        path = path.parent  # next to a model in its run
+        if not (path / "metrics.jsonl").is_file():
+            raise CheckpointError("A model file alone has no losses in it; give a run, which has a metrics.jsonl.")
+    found = read_run(path)
+    curves: dict[str, list[tuple[int, float]]] = {"loss": [], "val_loss": []}
+    for point in found.points:
+        for key, curve in curves.items():
+            value = point.get(key)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                curve.append((int(point["step"]), float(value)))
+    if not any(curves.values()):
+        raise CheckpointError(f"{path} has no losses in its metrics.jsonl yet; let it train for some steps first.")
+    loss = found.options.as_dict().get("loss", "cross-entropy")
+    label = "loss (nats per token)" if loss == "cross-entropy" else f"loss ({loss})"
+    return Losses(curves["loss"], curves["val_loss"], label)
+
+
+def attention_of(model: "Translator", text: str) -> Attention:
+    """Where the model looks while it translates. Raises ConfigError when it has no attention."""
+    if not text.strip():
+        raise ConfigError("There is nothing to draw: --text is empty.")
+    (made,) = model.translate([text], attention=True)
+    assert made.attention is not None
+    return Attention(made.source_tokens, made.target_tokens, made.attention)
+
+
+def _free(path: Path) -> Path:
+    """The path, or with a number behind its name where that is taken: nothing is overwritten that was not named."""
+    found, count = path, 1
+    while found.exists():
+        count += 1
+        found = path.with_name(f"{path.stem}-{count}{path.suffix}")
+    return found

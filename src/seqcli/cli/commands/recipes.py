@@ -1,0 +1,106 @@
+"""seqcli recipes: the systems of the textbooks that come with seqcli, each a file of options."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from seqcli.cli import console, help
+from seqcli.cli.command import recipe_names
+from seqcli.cli.options import Json
+from seqcli.core.recipes import PREFIX, Recipe, copy, names, recipe
+from seqcli.core.tasks.registry import task_for
+from seqcli.errors import ConfigError
+
+
+def recipes(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Print this recipe: its YAML, which --config reads.",
+            show_default=False,
+            autocompletion=recipe_names,
+        ),
+    ] = None,
+    into_here: Annotated[
+        bool,
+        typer.Option("--copy", help="Put the recipe NAME here, with the data that it names; nothing is overwritten."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the recipes, one a textbook system, to train with: [bold]seqcli train --config recipe:NAME[/]
+
+    [bold]seqcli recipes NAME[/] prints one, [bold]seqcli recipes --copy NAME[/] puts it here to be changed.
+    """
+    if into_here:
+        if name is None:
+            raise ConfigError(f"Name the recipe to copy: {', '.join(names())}.")
+        copied(name, json)
+    elif name is not None:
+        found = recipe(name)
+        if json:
+            console.print_json({**row(found), "options": found.options})
+        else:
+            console.write(found.text, end="")
+    else:
+        listed([recipe(known) for known in names()], json)
+
+
+def copied(name: str, json: bool) -> None:
+    """Copy a recipe here and say what came."""
+    files = copy(name, Path())
+    written = [str(path) for path, new in files.items() if new]
+    if json:
+        console.print_json({"written": written, "kept": [str(path) for path, new in files.items() if not new]})
+        return
+    for new_file in written:
+        console.write(new_file)
+    for path, new in files.items():
+        if not new:
+            console.notice(f"{path} is there already, the same.")
+    file = "" if recipe(name).data else " FILE"
+    console.notice(f"Train it: seqcli train --config {name}.yaml{file}")
+
+
+def listed(found: list[Recipe], json: bool) -> None:
+    """Recipes for people, as a table for programs, or as JSON."""
+    if json:
+        for one in found:
+            console.print_json(row(one))
+    elif not console.stdout_is_terminal():
+        console.write("recipe\ttask\tfiles\tabout\texpected")
+        for one in found:
+            about = row(one)
+            cells = (about["recipe"], about["task"], " ".join(about["files"]), about["about"], about["expected"])
+            console.write("\t".join(cells))
+    else:
+        for one in found:
+            for line in shown(one, console.stdout.width):
+                console.stdout.print(line, no_wrap=True, crop=False, overflow="ignore")
+
+
+def shown(one: Recipe, width: int) -> list[Text]:
+    """A recipe on a terminal: how to train it, what it teaches, what it reaches."""
+    head = Text.assemble((one.name, "bold cyan"), f"  {one.commands[0]}")
+    return [
+        *help.wrapped(head, width, hang=4),
+        *help.indented(help.wrapped(Text(one.about), width - 2), 2),
+        *help.indented(help.wrapped(Text(f"Expected: {one.expected}", "dim"), width - 2), 2),
+        Text(),
+    ]
+
+
+def row(one: Recipe) -> dict[str, Any]:
+    """What is known of a recipe."""
+    return {
+        "recipe": one.name,
+        "config": PREFIX + one.name,
+        "task": task_for(one.options).name,
+        "files": list(one.files),
+        "about": one.about,
+        "expected": one.expected,
+        "commands": list(one.commands),
+        "path": str(one.path),
+    }

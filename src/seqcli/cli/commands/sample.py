@@ -1,0 +1,58 @@
+"""seqcli sample: text from a language model."""
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads, flags_of, with_flags
+from seqcli.core import runs
+from seqcli.core.config import made
+from seqcli.core.decoding.options import SamplingOptions
+
+
+@with_flags(flags_of(SamplingOptions))
+def sample(
+    prime: Annotated[str, typer.Option("--prime", help="Text to go on from.")] = "",
+    run: Run = None,
+    runs_dir: RunsDir = "runs",
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    *,
+    options: dict[str, Any],
+) -> None:
+    """Write text with a trained language model: [bold]seqcli sample --prime hello[/]"""
+    if threads:  # NumPy's products ask once, when it is imported
+        os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+    options |= {"stop": console.typed(options["stop"]) or None} if "stop" in options else {}
+    asked, prime = made(SamplingOptions, options), console.typed(prime)
+    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="lm")
+    _, strange = model.encode_prime(prime)
+    if not quiet:
+        if strange:
+            console.warn(f"The model has never seen {' '.join(map(repr, strange))}; read as <unk>.")
+        if asked.top_k and asked.top_k > model.tokenizer.vocab_size:
+            console.warn(
+                f"--top-k {asked.top_k} is more than the vocabulary of {model.tokenizer.vocab_size}: all tokens count."
+            )
+        if model.plan.loss == "mse":
+            console.notice("Trained by squared error: outputs are taken as probabilities, negative ones as 0.")
+    if asked.num_samples == 1 and not json:
+        console.write(prime, end="")
+        for _, piece, _ended in model.stream(prime, **options):
+            console.write(piece, end="")
+            sys.stdout.flush()
+        console.write()
+        return
+    for k, found in enumerate(model.samples(prime, **options)):
+        if json:
+            console.print_json(asdict(found))
+        else:
+            if k and "\n" in found.text:
+                console.write("-" * 20)
+            console.write(prime + found.text)

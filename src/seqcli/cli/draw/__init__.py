@@ -1,0 +1,1 @@
+"""Values as pictures: in the terminal, in a file, on a page."""

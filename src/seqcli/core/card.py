@@ -1,0 +1,92 @@
+"""A card in HTML that a notebook shows of a trained model.
+
+Its styles stand with the elements, since the pages that show notebooks drop style sheets, and they undo what the themes
+of notebooks do to lists and code. Its colours are those of the page, on light and on dark ones: text inherits its
+colour, lines and grounds are a transparent grey.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+LINE, GROUND, ACCENT = "rgba(128,128,128,.4)", "rgba(128,128,128,.12)", "#3d7ff0"
+SANS = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif"
+MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
+LIST = "margin:0;padding:0;border:0;background:none"
+ENTRY = "float:none;width:auto;margin:0;padding:0;border:0;background:none;color:inherit"  # of a list, anywhere
+LABEL = f"{ENTRY};opacity:.8;font-weight:400"
+MOST = 24  # names that are shown
+
+
+def card(
+    title: str,
+    about: str,
+    figures: Iterable[tuple[str, str]],
+    facts: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
+    code: Sequence[str],
+) -> str:
+    """A card: figures as tiles, the first one marked; facts and names a line each; and lines of Python to try.
+
+    All of it is text, in which nothing is taken for HTML, and of which what cannot be seen is written out: it may come
+    from anybody's file.
+    """
+    parts = [
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 .75em;align-items:baseline;padding:.55em 1em;'
+        f'background:{GROUND};border-bottom:1px solid {LINE}">'
+        f'<strong style="font-size:1.1em">{shown(title)}</strong><span>{shown(about)}</span></div>',
+        _tiles(figures),
+        _lines(
+            {name: shown(_short(value, 200)) for name, value in facts.items()}
+            | {k: _chips(v) for k, v in names.items()}
+        ),
+        f'<pre style="{MONO};font-size:.92em;line-height:1.5;color:inherit;background:{GROUND};margin:.75em 1em .9em;'
+        f'padding:.5em .75em;border:0;border-radius:6px;overflow-x:auto;white-space:pre-wrap">'
+        f'<code style="{MONO};color:inherit;background:none;padding:0;border:0;font-size:1em">'
+        f"{chr(10).join(map(shown, code))}</code></pre>",
+    ]
+    return (
+        f'<div role="group" aria-label="{shown(title)}: {shown(about)}" style="{SANS};font-size:14px;line-height:1.45;'
+        f"color:inherit;text-align:left;box-sizing:border-box;width:fit-content;min-width:min(26em,100%);"
+        f'max-width:min(52em,100%);margin:.3em 0;border:1px solid {LINE};border-radius:8px;overflow:hidden">'
+        f"{''.join(filter(None, parts))}</div>"
+    )
+
+
+def shown(text: str) -> str:
+    """Text for HTML: escaped, and what cannot be seen or turns the direction of writing as Python writes it."""
+    seen = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return escape("".join(seen))
+
+
+def _tiles(figures: Iterable[tuple[str, str]]) -> str:
+    tiles = [
+        f'<div style="padding:.1em 0 .1em .7em;border-left:3px solid {LINE if k else ACCENT}">'
+        f'<dt style="{LABEL};font-size:.88em;display:block">{shown(name)}</dt>'
+        f'<dd style="{ENTRY};display:block;font-size:1.3em;font-weight:600;font-variant-numeric:tabular-nums">'
+        f"{shown(value)}</dd></div>"
+        for k, (name, value) in enumerate(figures)
+    ]
+    style = f"{LIST};display:flex;flex-wrap:wrap;gap:.6em 1.6em;padding:.8em 1em .1em"
+    return f'<dl style="{style}">{"".join(tiles)}</dl>' if tiles else ""
+
+
+def _lines(facts: Mapping[str, str]) -> str:
+    lines = "".join(
+        f'<div style="display:flex;gap:1em;align-items:baseline;padding:.1em 0">'
+        f'<dt style="{LABEL};flex:0 0 7em">{shown(name)}</dt>'
+        f'<dd style="{ENTRY};flex:1 1 auto;min-width:0;overflow-wrap:anywhere">{value}</dd></div>'
+        for name, value in facts.items()
+    )
+    return f'<dl style="{LIST};padding:.7em 1em 0">{lines}</dl>'
+
+
+def _chips(names: Sequence[str]) -> str:
+    """Names from a file, each by itself: one that is written from right to left does not turn its neighbours."""
+    style = f"display:inline-block;margin:0 .35em .25em 0;padding:0 .5em;border:1px solid {LINE};border-radius:1em"
+    chips = [f'<bdi style="{style}">{shown(_short(name))}</bdi>' for name in names[:MOST]]
+    more = [f"and {len(names) - MOST:,} more"] if len(names) > MOST else []
+    return " ".join(chips + more)
+
+
+def _short(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

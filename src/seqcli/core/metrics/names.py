@@ -1,0 +1,33 @@
+"""What figures are called, and how they are written, in the order in which people look at them."""
+
+NAMES = {
+    "spearman": ("Spearman's correlation", "{:.4f}"),
+    "pairs": ("pairs of known words", "{:,.0f}"),
+    "unknown_pairs": ("other pairs", "{:,.0f}"),
+    "bleu": ("BLEU", "{:.2f}"),
+    "chrf": ("chrF", "{:.2f}"),
+    "ter": ("TER (lower is better)", "{:.2f}"),
+    "exact": ("exact match", "{:.2%}"),
+    "loss": ("loss (nats per token)", "{:.4f}"),
+    "squared_error": ("squared error", "{:.4f}"),
+    "perplexity": ("perplexity", "{:.3f}"),
+    "bits_per_character": ("bits per character", "{:.4f}"),
+    "bits_per_byte": ("bits per byte", "{:.4f}"),
+    "accuracy": ("next token right", "{:.2%}"),
+    "unknown_accuracy": ("accuracy, unknown words", "{:.2%}"),
+    "f1": ("macro F1", "{:.2%}"),
+    "span_precision": ("span precision", "{:.2%}"),
+    "span_recall": ("span recall", "{:.2%}"),
+    "span_f1": ("span F1", "{:.2%}"),
+    "calibration_error": ("calibration error", "{:.4f}"),
+    "tokens": ("tokens", "{:,.0f}"),
+    "words": ("words", "{:,.0f}"),
+    "unknown_words": ("unknown words", "{:,.0f}"),
+    "texts": ("texts", "{:,.0f}"),
+    "texts_per_s": ("texts/s", "{:,.0f}"),
+    "tokens_per_s": ("tokens/s", "{:,.0f}"),
+    "sentences": ("sentences", "{:,.0f}"),
+    "sentences_per_s": ("sentences/s", "{:,.0f}"),
+    "signature": ("signature", "{}"),
+}
+OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # what these are for taggers and classifiers

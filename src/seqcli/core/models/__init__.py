@@ -1,1 +1,0 @@
-"""One paper or idea a file."""

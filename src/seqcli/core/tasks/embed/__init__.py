@@ -1,0 +1,1 @@
+"""Vectors of the words of a text, by skip-gram or CBOW."""

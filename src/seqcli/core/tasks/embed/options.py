@@ -1,0 +1,64 @@
+"""The options of word vectors."""
+
+from typing import Annotated, Literal
+
+from seqcli.core.config import Fraction, Limits, Positive, again, option, options
+from seqcli.core.options import TrainingOptions
+
+
+@options
+class EmbedOptions(TrainingOptions):
+    """The options of training word vectors."""
+
+    task: Literal["embed"] = again(TrainingOptions, "task", "embed")
+    # none by default: every word is worth more for learning the vectors than for measuring them
+    valid_split: Fraction = again(TrainingOptions, "valid_split", 0.0)
+    tokens: Literal["word"] = again(TrainingOptions, "tokens", "word")
+    min_count: Positive = again(TrainingOptions, "min_count", 5)
+    vocab_size: Annotated[int, Limits(ge=8)] | None = again(TrainingOptions, "vocab_size", auto="all")
+    embedding_dim: Positive = option("Model", "Width of the embedding.", 100)
+
+    objective: Literal["skipgram", "cbow"] = option(
+        "Vectors", "skipgram: a word tells its neighbours; cbow: they tell the word.", "skipgram"
+    )
+    negatives: Annotated[int, Limits(ge=0)] | None = option(
+        "Vectors",
+        "Negative samples a word; 0 is the full softmax.",
+        auto="5; 0 for a vocabulary of less than 100 words",
+    )
+    subsample: Annotated[float, Limits(ge=0)] = option(
+        "Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3
+    )
+
+    epochs: Annotated[float, Limits(gt=0)] | None = again(
+        TrainingOptions, "epochs", auto="5 to 200, by the length of the text"
+    )
+    minutes: Annotated[float, Limits(gt=0)] | None = again(TrainingOptions, "minutes")
+
+    window: Positive = option("Optimization", "How far a word sees to each side.", 5)
+    optimizer: Literal["sgd"] = again(TrainingOptions, "optimizer", "sgd")
+    warmup: Annotated[int, Limits(ge=0)] = again(TrainingOptions, "warmup", 0)
+    precision: Literal["auto", "fp32"] = again(TrainingOptions, "precision", "auto")
+
+    @property
+    def kind(self) -> str:
+        """What is trained, in a word: part of a run's name."""
+        return self.objective
+
+    @property
+    def model_in_words(self) -> str:
+        """What is trained, in short."""
+        return f"{self.objective} {self.embedding_dim}"
+
+    @property
+    def network_in_words(self) -> str:
+        how = f"{self.negatives} negatives" if self.negatives else "full softmax"
+        return f"{self.objective}, window {self.window}, {how}, width {self.embedding_dim}"
+
+    @property
+    def batch_in_words(self) -> str:
+        return f"{self.batch_size} words"
+
+    @property
+    def tokens_in_words(self) -> str:
+        return "words and line ends"

@@ -1,0 +1,1 @@
+"""A recurrent language model of a text, or of a list of lines."""

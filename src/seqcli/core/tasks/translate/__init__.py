@@ -1,0 +1,1 @@
+"""Translation of texts with an encoder, a decoder and attention."""
