@@ -178,7 +178,7 @@ def made(surnames: Path | None) -> Iterator[tuple[str, list[str], Truth]]:
 
 
 def ours(text: Path, **options: Any) -> tuple[Nearest, set[str], dict[str, float]]:
-    """seqcli train --task embed; the nearest words, the vocabulary, the epochs and the first and last loss."""
+    """seqcli train --task embed; the nearest words, the vocabulary, the epochs and the last loss."""
     place = tempfile.mkdtemp()
     try:
         try:
@@ -192,8 +192,8 @@ def ours(text: Path, **options: Any) -> tuple[Nearest, set[str], dict[str, float
     finally:
         shutil.rmtree(place)
     losses = [event.loss for event in events if isinstance(event, Logged)]
-    epochs = next(event.settings["epochs"] for event in events if isinstance(event, Started))
-    figures = {"epochs": float(str(epochs)), "loss": losses[-1]}
+    epochs = next(event.plan.epochs for event in events if isinstance(event, Started))
+    figures = {"epochs": float(epochs or 5), "loss": losses[-1]}
     return lambda word, n: [found for found, _ in model.neighbors(word, n)], set(model.words), figures
 
 
