@@ -80,8 +80,8 @@ class Loop:
         self._start(self._clock())
         if self.reason == "budget":
             yield Notice(
-                f"All {at.total_steps} steps of this run are done already, so nothing is trained. To go on, give it more: "
-                "--steps, --epochs or --minutes."
+                f"All {at.total_steps} steps of this run are done already, so nothing is trained. To go on, give it "
+                "more: --steps, --epochs or --minutes."
             )
         try:
             while self.reason is None:
