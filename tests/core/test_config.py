@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -8,7 +9,9 @@ import pytest
 import yaml
 
 from seqcli import Config
-from seqcli.core.config import PANELS, help_of, option_name, panel_of, read_yaml
+from seqcli.core.config import PANELS, fields_of, help_of, option_name, panel_of, read_yaml
+from seqcli.core.tasks.tag.plan import TagPlan
+from seqcli.core.tasks.translate.plan import TranslatePlan
 from seqcli.core.tasks.union import all_options, build
 from seqcli.errors import ConfigError
 
@@ -98,3 +101,13 @@ def test_a_field_needs_no_pydantic() -> None:
 def test_names_and_choices() -> None:
     assert all_options()["schedule"].choices == ("linear", "cosine", "constant", "plateau", "step")
     assert option_name("batch_size") == "--batch-size"
+
+
+def test_what_a_task_defines_wins_over_what_all_have() -> None:
+    """Also in its plan, which inherits from the plan of all tasks, too."""
+    assert TagPlan.lowercase is True
+    assert TranslatePlan.label_smoothing == 0.1
+    known = fields_of(TagPlan)
+    assert (known["lowercase"].type, known["hidden"].default) == (bool, dataclasses.MISSING)
+    assert Config("a.tsv") == Config("a.tsv") != Config("a.tsv", seed=2)
+    assert len({Config("a.tsv"), Config("a.tsv")}) == 1

@@ -111,20 +111,23 @@ def options(cls: type[Class]) -> type[Class]:
     Of several bases that define a field, the first in the method resolution order wins, as for any attribute. A plain
     dataclass would collect all fields of each base in turn, including inherited ones, and so let the wrong base win.
     """
-    own = [vars(base).get("__annotations__", {}) for base in reversed(cls.__mro__)]
-    merged: dict[str, Any] = {name: kind for kinds in own for name, kind in kinds.items() if not _is_of_class(kind)}
+    own = {name: kind for name, kind in vars(cls).get("__annotations__", {}).items() if not _is_of_class(kind)}
+    merged: dict[str, Any] = {}
     inherited: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
-        known = vars(base).get("__dataclass_fields__", {})
-        inherited |= {name: known[name] for name in vars(base).get("__annotations__", {}) if name in known}
+        defined = vars(base).get("__defined__", {})  # the annotations that the base does not inherit itself
+        merged |= defined
+        inherited |= {name: vars(base)["__dataclass_fields__"][name] for name in defined}
     for name, field in inherited.items():
         mine = vars(cls).get(name)
-        if name not in vars(cls).get("__annotations__", {}):
+        if name not in own:
             setattr(cls, name, dataclasses.field(default=field.default, metadata=field.metadata))
         elif isinstance(mine, dataclasses.Field) and mine.metadata["help"] is None:  # made by `decided`
             setattr(cls, name, dataclasses.field(default=mine.default, metadata={**field.metadata, "auto": None}))
-    cls.__annotations__ = merged
-    return dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
+    cls.__annotations__ = merged | own
+    cls.__defined__ = own  # type: ignore[attr-defined]  # read above, of the bases of another class
+    # The methods are those of Options: to generate them for every class takes time that a completion does not have.
+    return dataclasses.dataclass(init=False, kw_only=True, repr=False, eq=False)(cls)
 
 
 def _is_of_class(kind: Any) -> bool:
@@ -204,6 +207,25 @@ class Options:
     Making one raises ConfigError, with a sentence for every value that is not allowed.
     """
 
+    def __init__(self, **values: Any) -> None:
+        """Take values by the names of the fields. Raises TypeError for other names, and for a missing value of a field
+        that has no default."""
+        known = fields_of(type(self))
+        if strange := values.keys() - known.keys():
+            raise TypeError(f"{type(self).__name__} has no field {min(strange)!r}")
+        for name, field in known.items():
+            value = values.get(name, field.default)
+            if value is dataclasses.MISSING:
+                raise TypeError(f"{type(self).__name__} needs a value of {name!r}")
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+
     def __post_init__(self) -> None:
         values = self.as_dict()
         if wrong := wrong_values(type(self), values):
@@ -216,6 +238,12 @@ class Options:
         known = fields_of(type(self))
         said = {name: value for name, value in self.as_dict().items() if value != known[name].default}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Options) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.as_dict().values()))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the values by the names of the fields."""

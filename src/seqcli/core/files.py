@@ -7,7 +7,6 @@ is either the complete old file or the complete new one, never a half-written on
 
 import errno
 import os
-import secrets
 import select
 import shutil
 import stat
@@ -145,7 +144,7 @@ def _own_output(there: os.stat_result) -> int | None:
 
 def _beside(path: Path) -> Path:
     """Return a new path with a hidden name in the same directory. It is short even if the name of `path` is long."""
-    return path.with_name(f".{path.name[:32]}.{secrets.token_hex(6)}.tmp")
+    return path.with_name(f".{path.name[:32]}.{os.urandom(6).hex()}.tmp")
 
 
 def _open_special(path: Path, mode: int) -> IO[bytes]:

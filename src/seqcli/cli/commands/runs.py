@@ -104,9 +104,9 @@ def info(
         console.write(f"{name:<20}{value:,}" if isinstance(value, int) else f"{name:<20}{_shown(value)}")
     task = str(about.get("task"))
     panel = None
-    known = fields_of(TASKS[task].options)
-    for name in sorted(known, key=lambda name: PANELS.index(panel_of(known[name]))):
-        value, field = config.get(name), known[name]
+    fields = fields_of(TASKS[task].options)
+    for name in sorted(fields, key=lambda name: PANELS.index(panel_of(fields[name]))):
+        value, field = config.get(name), fields[name]
         if value in (None, [], ()):
             continue
         if panel != panel_of(field):

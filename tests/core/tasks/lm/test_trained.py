@@ -71,7 +71,7 @@ def test_a_cell_without_steps_in_numpy_is_sampled_by_torch(trained: Path, monkey
 
 
 def test_a_device_that_is_not_there(trained: Path) -> None:
-    with pytest.raises(ConfigError, match="--device gpu"):
+    with pytest.raises(ConfigError, match="--device is 'gpu', but must be one of auto"):
         runs.load("small", task="lm", device="gpu")
 
 
