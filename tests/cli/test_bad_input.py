@@ -192,7 +192,7 @@ def test_sampling(seqcli: Run, trained: Path) -> None:
     assert "never seen 'Ω'" in result.err
     refused(seqcli("sample", "--prime", "ΩΩ"), 1, "knows nothing of the prime")
     assert seqcli("sample", "--prime", "", "--length", 5).code == 0
-    refused(seqcli("sample", "--device", "gpu"), 2, "--device gpu", "it has cpu")
+    refused(seqcli("sample", "--device", "gpu"), 2, "--device is 'gpu'", "one of auto, cpu, cuda, mps")
     for option in (
         ("--length", 0),
         ("--temperature", -1),
