@@ -240,14 +240,16 @@ class TrainingState:
         with torch.no_grad():
             for name, p in parameters.items():
                 p.copy_(model.tensors[name])
-        self.carry = [t[f"carry.{k}"].to(device) for k in range(about.carried)]
+        # Copied, because a product may differ in its last bits when its memory is not aligned, as in a file it is not.
+        self.carry = [t[f"carry.{k}"].clone().to(device) for k in range(about.carried)]
         for k, optimizer in enumerate(self.optimizers):
             for name, p in parameters.items():
                 prefix = f"optimizer.{k}.{name}."
                 found = {key[len(prefix) :]: v for key, v in t.items() if key.startswith(prefix)}
                 if found:
                     optimizer.state[p] = {
-                        key: v if key == "step" and device.type == "cpu" else v.to(device) for key, v in found.items()
+                        key: v if key == "step" and device.type == "cpu" else v.clone().to(device)
+                        for key, v in found.items()
                     }
         if self.averaged:
             self.averaged.load({name: t[f"average.{name}"] for name in self.averaged.weights})
