@@ -42,10 +42,13 @@ from seqcli import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at runtime all of it is imported by what needs it
+    from typing_extensions import Unpack
+
     from seqcli.core import events
     from seqcli.core.catalogue import Run
     from seqcli.core.events import Event
     from seqcli.core.options import TrainingOptions
+    from seqcli.core.runs import Where
     from seqcli.core.tasks.classify.options import ClassifyOptions
     from seqcli.core.tasks.classify.trained import Classifier
     from seqcli.core.tasks.embed.options import EmbedOptions
@@ -67,20 +70,18 @@ PLACES = ("run", "runs_dir", "config", "progress")  # what `train` and `fit` tak
 # --- trained models -------------------------------------------------------------------------------------------------
 
 
-# fmt: off
 @overload
-def load(run: AnyPath | None = ..., *, task: Literal["lm"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "LanguageModel": ...  # noqa: E501
+def load(run: AnyPath | None = ..., *, task: Literal["lm"], **where: "Unpack[Where]") -> "LanguageModel": ...
 @overload
-def load(run: AnyPath | None = ..., *, task: Literal["translate"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Translator": ...  # noqa: E501
+def load(run: AnyPath | None = ..., *, task: Literal["translate"], **where: "Unpack[Where]") -> "Translator": ...
 @overload
-def load(run: AnyPath | None = ..., *, task: Literal["tag"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Tagger": ...  # noqa: E501
+def load(run: AnyPath | None = ..., *, task: Literal["tag"], **where: "Unpack[Where]") -> "Tagger": ...
 @overload
-def load(run: AnyPath | None = ..., *, task: Literal["classify"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Classifier": ...  # noqa: E501
+def load(run: AnyPath | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
 @overload
-def load(run: AnyPath | None = ..., *, task: Literal["embed"], device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "WordVectors": ...  # noqa: E501
+def load(run: AnyPath | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
 @overload
-def load(run: AnyPath | None = ..., *, task: str | None = ..., device: str = ..., threads: int = ..., runs_dir: AnyPath | None = ...) -> "Trained": ...  # noqa: E501
-# fmt: on
+def load(run: AnyPath | None = ..., *, task: str | None = ..., **where: "Unpack[Where]") -> "Trained": ...
 def load(
     run: AnyPath | None = None,
     *,
@@ -103,12 +104,12 @@ def load(
     """
     from seqcli.core.config import made, no_others
     from seqcli.core.options import Machine
-    from seqcli.core.runs import open_model
+    from seqcli.core.runs import load as opened
 
     no_others(others, ("run", "task", "device", "threads", "runs_dir"))
     machine = made(Machine, {"device": device, "threads": threads})  # checked
     place = None if run is None else _path("run", run)
-    return open_model(place, task, runs_dir=_runs_dir(runs_dir), device=machine.device, threads=machine.threads)
+    return opened(place, task=task, runs_dir=_runs_dir(runs_dir), device=machine.device, threads=machine.threads)
 
 
 def runs(runs_dir: AnyPath | None = None) -> "list[Run]":
@@ -218,7 +219,7 @@ def fit(
     back.
     """
     from seqcli.core.events import Finished
-    from seqcli.core.runs import open_model
+    from seqcli.core.runs import load as opened
 
     asked = _asked(files, config, options)
     going = train(asked, run=run, runs_dir=runs_dir)
@@ -229,7 +230,7 @@ def fit(
                 place = event.run_dir
     if place is None:
         raise errors.TrainingError("The training ended before its end.")
-    return open_model(place, device=asked.device)
+    return opened(place, device=asked.device)
 
 
 def _told(events: "Generator[Event, None, None]") -> "Generator[Event, None, None]":

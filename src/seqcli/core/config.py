@@ -227,11 +227,11 @@ class Options:
         raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __post_init__(self) -> None:
-        values = self.as_dict()
-        if wrong := wrong_values(type(self), values):
-            known = fields_of(type(self))
+        values, known = self.as_dict(), fields_of(type(self))
+        right, wrong = _checked(type(self), values)
+        if wrong:
             raise ConfigError("\n".join(refusal(option_name(name), values[name], known[name].type) for name in wrong))
-        for name, value in checked(type(self), values).items():
+        for name, value in right.items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
@@ -325,27 +325,26 @@ def _make_checker(cls: type[Options]) -> Any:
 _checker: Any = cache(_make_checker)
 
 
-def checked(cls: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values converted to the types of their fields. They must be valid: see `wrong_values`."""
-    return dict(_checker(cls)(**values))
+def _checked(cls: type[Options], values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values converted to the types of their fields, and the names of those that are not allowed; the values
+    are empty if there are any."""
+    from pydantic import ValidationError
+
+    known = fields_of(cls)
+    # a number is neither true nor false, though Python takes True for 1
+    switched = [n for n, v in values.items() if isinstance(v, bool) and parts(known[n].type)[0] in (int, float)]
+    if switched:
+        return {}, switched
+    try:
+        return dict(_checker(cls)(**values)), []
+    except ValidationError as error:
+        found = dict.fromkeys(str(e["loc"][0]) for e in error.errors())
+    return {}, [name for name in found if name in values]
 
 
 def wrong_values(cls: type[Options], values: Mapping[str, Any]) -> list[str]:
     """Return the names of the values that are not allowed."""
-    from pydantic import ValidationError
-
-    known = fields_of(cls)
-    switched = [  # a number is neither true nor false, though Python takes True for 1
-        name for name, value in values.items() if isinstance(value, bool) and parts(known[name].type)[0] in (int, float)
-    ]
-    if switched:
-        return switched
-    try:
-        _checker(cls)(**values)
-    except ValidationError as error:
-        found = dict.fromkeys(str(e["loc"][0]) for e in error.errors())
-        return [name for name in found if name in values]
-    return []
+    return _checked(cls, values)[1]
 
 
 def json_schema(cls: type[Options]) -> dict[str, Any]:

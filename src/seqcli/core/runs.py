@@ -74,16 +74,11 @@ def load(run: Place | None = ..., *, task: Literal["classify"], **where: "Unpack
 @overload
 def load(run: Place | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
 @overload
-def load(run: Place | None = ..., *, task: None = ..., **where: "Unpack[Where]") -> "Trained": ...
-def load(run: Place | None = None, *, task: str | None = None, **where: "Unpack[Where]") -> "Trained":
-    """Open a trained model; see `open_model`."""
-    return open_model(run, task, **where)
-
-
-def open_model(
+def load(run: Place | None = ..., *, task: str | None = ..., **where: "Unpack[Where]") -> "Trained": ...
+def load(
     run: Place | None = None,
-    task: str | None = None,
     *,
+    task: str | None = None,
     runs_dir: str | Path = "runs",
     device: str = "auto",
     threads: int = 0,

@@ -13,6 +13,7 @@ from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
 from seqcli.core.catalogue import find, newest
 from seqcli.core.config import and_, option_name
+from seqcli.core.events import silent
 from seqcli.core.metrics.names import NAMES, OF_LABELS
 from seqcli.core.tasks.registry import TASKS, tasks_to_measure_on
 from seqcli.errors import ConfigError
@@ -57,7 +58,7 @@ def evaluate(
     tagger's or classifier's accuracy, F1 of every label, and what it takes for what; for word vectors how their cosines
     agree with the scores in a file of WORD TAB WORD TAB SCORE lines.
     """
-    say = (lambda text: None) if quiet else console.notice
+    say = silent if quiet else console.notice
     found: dict[str, dict[str, Any]] = {}
     names: list[str | None] = [*run] if run else [None]
     for name in names:

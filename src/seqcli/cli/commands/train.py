@@ -2,7 +2,7 @@
 
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from json import dumps
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from seqcli.cli import console, help
 from seqcli.cli.command import config_names, run_names
 from seqcli.cli.options import FIRST, Json, Quiet, RunsDir, of_task, training_flags, with_flags
 from seqcli.core.config import SCHEMA_FILE
+from seqcli.core.events import silent
 from seqcli.core.recipes import read_options
 from seqcli.core.tasks.option_schema import options_schema
 from seqcli.core.tasks.registry import task_for
@@ -103,13 +104,13 @@ def train(
         typer.echo(help.page(ctx, only, told))
         return
     named = any(given.get(name) for name in NAMING)
-    say = None if json else (lambda text: None) if quiet else console.notice
+    say = None if json else silent if quiet else console.notice
     if resume and (files or config or run):
         raise ConfigError("--resume goes on with the files and options of its run; give it no FILE, --config or --run.")
     if show_config:
         shown = runs.to_resume(resume, options, runs_dir)[1] if resume else build(given)
         if named and not resume:
-            shown = runs.planned(shown, say or (lambda text: None))
+            shown = runs.planned(shown, say or silent)
         console.write(shown.to_yaml(), end="")
         return
     if resume:
@@ -126,7 +127,9 @@ def said(config_files: list[str]) -> str:
     return "".join(f"--config {shlex.quote(source)} " for source in config_files)
 
 
-def run_training(events: "Iterator[Event]", *, runs_dir: str, quiet: bool = False, json: bool = False) -> None:
+def run_training(
+    events: "Generator[Event, None, None]", *, runs_dir: str, quiet: bool = False, json: bool = False
+) -> None:
     """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
     from seqcli.cli.progress import drawer
     from seqcli.core.events import Started, Stepped
@@ -146,9 +149,7 @@ def run_training(events: "Iterator[Event]", *, runs_dir: str, quiet: bool = Fals
             if not interrupted.started:
                 console.notice("Stopped before the first step: there is nothing to save yet.")
             raise
-    close = getattr(events, "close", None)
-    if close is not None:
-        close()  # it saves its checkpoint
+    events.close()  # it saves its checkpoint
     console.notice(f"Stopped after step {step:,}, of which there is a checkpoint. Go on with: {draw.resume_command}")
     raise SystemExit(130)
 

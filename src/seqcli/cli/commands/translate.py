@@ -16,6 +16,7 @@ from seqcli.core import runs
 from seqcli.core.catalogue import newest
 from seqcli.core.config import made
 from seqcli.core.decoding.options import SearchOptions
+from seqcli.core.events import silent
 from seqcli.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def translate(
     options |= {"attention": attention}
     out = TranslationPrinter(n_best=asked.n_best, json=json, quiet=quiet)
     if file is not None:
-        say = (lambda text: None) if quiet else console.notice
+        say = silent if quiet else console.notice
         pairs = model.read(file, skip_bad_lines=skip_bad_lines, say=say)
         translate_pairs(model, pairs, options, out)
     else:
@@ -174,6 +175,6 @@ def train_first(file: str | None, runs_dir: str, settings: dict[str, Any], *, su
     from seqcli.cli.commands.train import run_training
     from seqcli.core.tasks.union import build
 
-    say = (lambda text: None) if quiet else console.notice
+    say = silent if quiet else console.notice
     events = runs.train(build({"files": (file,), **settings}), runs_dir=runs_dir, say=say)
     run_training(events, runs_dir=runs_dir, quiet=quiet)
