@@ -276,7 +276,8 @@ def description(event: Started) -> list[str]:
     if event.step:
         budget += f", from step {event.step}"
     valid = f", {count(event.valid_tokens)} for validation" if event.valid_tokens else ""
-    data = f"{count(event.train_tokens)} {plan.tokens_in_words}{valid}, vocabulary {count(event.vocab_size)}"
+    data = f"{count(event.train_tokens)} {plan.data_in_words}{valid}"
+    data += f", vocabulary {count(event.vocab_size)}" if event.vocab_size else ""
     how = f"{plan.optimizer} {plan.lr:g} {plan.schedule}, batch {plan.batch_in_words}"
     return [
         f"{event.run_dir}",

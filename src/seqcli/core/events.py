@@ -23,7 +23,7 @@ class Started:
     parameters: int  # the number of trained numbers in the network
     train_tokens: int
     valid_tokens: int
-    vocab_size: int
+    vocab_size: int  # 0 for data that are no texts
     step: int  # steps made before
     total_steps: int | None  # None: the budget is in minutes, which have not been turned into steps yet
 

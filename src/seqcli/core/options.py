@@ -7,7 +7,7 @@ from seqcli.core.config import Fraction, Limits, OneOf, Options, Positive, optio
 
 
 @options
-class Texts(Options):
+class Data(Options):
     """The data that a training reads."""
 
     task: str = option("Data", "What to learn.")
@@ -20,7 +20,6 @@ class Texts(Options):
     valid_split: Fraction = option(
         "Data", "Part of the data kept for validation: the end of a text, some of the lines or pairs.", 0.1
     )
-    valid_tokens: Annotated[int, Limits(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
     test: str | None = option("Data", "Measure the finished model on this file.")
     invalid_utf8: Literal["error", "replace"] = option(
         "Data", "Stop at bytes that are not UTF-8, or read them as U+FFFD.", "error"
@@ -34,8 +33,9 @@ class Texts(Options):
 
 @options
 class Tokens(Options):
-    """How text becomes ids."""
+    """How text becomes ids, and how many of them are enough to validate on."""
 
+    valid_tokens: Annotated[int, Limits(ge=0)] = option("Data", "Validate on at most so many tokens (0: all).", 200_000)
     tokens: Literal["char", "byte", "word", "bpe"] | None = option("Tokens", "The tokenizer.")
     normalize: Literal["nfc", "nfd", "nfkc", "none"] = option(
         "Tokens", "Unicode normalization before tokenizing (char, word, bpe).", "nfc"
@@ -119,7 +119,7 @@ class Machine(Options):
 
 
 @options
-class TrainingOptions(Texts, Tokens, Budget, Optimization, Reports, Machine):
+class TrainingOptions(Data, Budget, Optimization, Reports, Machine):
     """The options of every training."""
 
     @property
@@ -148,8 +148,17 @@ class TrainingOptions(Texts, Tokens, Budget, Optimization, Reports, Machine):
         return str(self.batch_size)
 
     @property
-    def tokens_in_words(self) -> str:
-        """What the tokens of the data are, in words."""
+    def data_in_words(self) -> str:
+        """What the data are counted in, as in "353,500 values"."""
+        return "tokens"
+
+
+@options
+class TextOptions(TrainingOptions, Tokens):
+    """The options of every training on texts."""
+
+    @property
+    def data_in_words(self) -> str:
         return f"{self.tokens} tokens"
 
 
@@ -160,31 +169,19 @@ class RecurrentOptions(TrainingOptions):
     cell: Annotated[str, OneOf(lambda: CELLS)] = option("Model", "The recurrent cell.", "lstm")
     hidden: Positive | None = option("Model", "Hidden units in a layer.")
     layers: Annotated[int, Limits(ge=1, le=100)] = option("Model", "Layers in the stack.", 1)
-    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by vocabulary")
     dropout: Fraction | None = option(
         "Model", "Dropout between layers and before the output.", auto="0 to 0.5, by passes over the data"
     )
-
-    vectors: str | None = option(
-        "Vectors", "Start the embedding from this file of word vectors: GloVe, word2vec or fastText."
-    )
-    freeze_vectors: bool = option("Vectors", "Do not train the vectors that were found there.", False)
 
     clip: Annotated[float, Limits(ge=0)] = option("Optimization", "Clip the gradient's norm (0: never).", 1.0)
     weight_decay: Annotated[float, Limits(ge=0)] | None = option(
         "Optimization", "Weight decay, on matrices only.", auto="0.1 for muon and adamw, else 0"
     )
-    label_smoothing: Fraction = option("Optimization", "Label smoothing of the training loss.", 0.0)
     average_decay: Fraction | None = option(
         "Optimization",
         "Evaluate and save exponentially averaged weights (0: off).",
         auto="over the last 3 % of the run",
     )
-
-    @property
-    def one_hot(self) -> bool:
-        """Whether ids enter the network as one-hot vectors. Tasks that offer this have the option --encoding."""
-        return False
 
     @property
     def kind(self) -> str:
@@ -196,6 +193,23 @@ class RecurrentOptions(TrainingOptions):
         """What is trained, in short."""
         return f"{self.cell} {self.layers} x {self.hidden}"
 
+
+@options
+class RecurrentTextOptions(RecurrentOptions, TextOptions):
+    """The options of every training of a recurrent network on texts."""
+
+    embedding_dim: Positive | None = option("Model", "Width of the embedding.", auto="by vocabulary")
+    vectors: str | None = option(
+        "Vectors", "Start the embedding from this file of word vectors: GloVe, word2vec or fastText."
+    )
+    freeze_vectors: bool = option("Vectors", "Do not train the vectors that were found there.", False)
+    label_smoothing: Fraction = option("Optimization", "Label smoothing of the training loss.", 0.0)
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether ids enter the network as one-hot vectors. Tasks that offer this have the option --encoding."""
+        return False
+
     @property
     def network_in_words(self) -> str:
         encoded = "one-hot" if self.one_hot else f"embedding {self.embedding_dim}"
@@ -203,7 +217,7 @@ class RecurrentOptions(TrainingOptions):
 
 
 @options
-class Encoded(RecurrentOptions):
+class Encoded(RecurrentTextOptions):
     """The options of tasks whose ids may enter the network as one-hot vectors."""
 
     encoding: Literal["embedding", "one-hot"] = option("Model", "How ids enter the network.", "embedding")
@@ -214,7 +228,7 @@ class Encoded(RecurrentOptions):
 
 
 @options
-class BySequences(RecurrentOptions):
+class BySequences(RecurrentTextOptions):
     """The options of tasks whose batches are whole sequences, which can be read in both directions."""
 
     bidirectional: bool = option("Model", "A second pass from the end.", True)

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from seqcli.core.data.vectors import read_head, read_vectors
 from seqcli.core.events import Say
 from seqcli.core.layers import Embedding
-from seqcli.core.options import RecurrentOptions
+from seqcli.core.options import RecurrentTextOptions
 from seqcli.core.tokenizers import SPECIALS, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.errors import ConfigError, DataError
 
-AnyRecurrent = TypeVar("AnyRecurrent", bound=RecurrentOptions)
+AnyRecurrent = TypeVar("AnyRecurrent", bound=RecurrentTextOptions)
 
 
 def with_width(options: AnyRecurrent) -> AnyRecurrent:
@@ -44,7 +44,7 @@ def with_width(options: AnyRecurrent) -> AnyRecurrent:
 def start_from_vectors(
     embedding: nn.Module,
     tokenizer: Tokenizer,
-    options: RecurrentOptions,
+    options: RecurrentTextOptions,
     say: Say,
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:

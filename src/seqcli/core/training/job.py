@@ -25,7 +25,7 @@ class Job(Protocol):
     steps_per_epoch: int
     train_tokens: int  # in one epoch
     valid_tokens: int  # in one evaluation; 0 without validation data
-    vocab_size: int
+    vocab_size: int  # 0 for data that are no texts
     guessing: float | None  # the training loss of a model that finds all answers equally likely, if that is known
 
     def evaluate(self) -> dict[str, float] | None:

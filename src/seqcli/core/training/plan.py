@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Fraction, Limits, Positive, decided, option_name, options
-from seqcli.core.options import Budget, RecurrentOptions, Tokens, TrainingOptions
+from seqcli.core.options import (
+    Budget,
+    RecurrentOptions,
+    RecurrentTextOptions,
+    TextOptions,
+    Tokens,
+    TrainingOptions,
+)
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,8 +31,14 @@ class Plan(TrainingOptions):
 
     device: Literal["cpu", "cuda", "mps"] = decided()
     precision: Literal["fp32", "bf16", "fp16"] = decided()
-    tokens: Literal["char", "byte", "word", "bpe"] = decided()
     lr: Annotated[float, Limits(gt=0)] = decided()
+
+
+@options
+class TextPlan(Plan, TextOptions):
+    """The base of the plans of trainings on texts."""
+
+    tokens: Literal["char", "byte", "word", "bpe"] = decided()
 
 
 @options
@@ -35,6 +48,11 @@ class RecurrentPlan(Plan, RecurrentOptions):
     hidden: Positive = decided()
     dropout: Fraction = decided()
     weight_decay: Annotated[float, Limits(ge=0)] = decided()
+
+
+@options
+class RecurrentTextPlan(RecurrentPlan, TextPlan, RecurrentTextOptions):
+    """The base of the plans of recurrent networks on texts."""
 
 
 def machine(options: TrainingOptions, device: "torch.device") -> dict[str, Any]:

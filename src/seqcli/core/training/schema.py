@@ -17,7 +17,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import fields_of
 from seqcli.core.tokenizers import SPECIALS, Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
-from seqcli.core.training.plan import Plan, RecurrentPlan
+from seqcli.core.training.plan import Plan, RecurrentTextPlan, TextPlan
 from seqcli.errors import CheckpointError, ConfigError
 
 Checked = TypeVar("Checked", bound="Metadata")
@@ -111,10 +111,20 @@ class ModelFile(Metadata):
 
     task: str
     config: Plan
-    tokenizer: OneTokenizer
-    frozen_rows: Annotated[NDArray[np.int64], PlainValidator(row_numbers)] | None = None
     step: Count = 0
     figures: dict[str, Annotated[int, Field(ge=-(10**15), le=10**15)] | float] = {}
+
+    def contradiction(self) -> str | None:
+        if self.config.task != self.task:
+            return f"its task is {self.task}, and that of its configuration {self.config.task}"
+        return None
+
+
+class TextFile(ModelFile):
+    """The metadata of any model file of a training on texts."""
+
+    config: TextPlan
+    tokenizer: OneTokenizer
 
     @property
     def inputs(self) -> Tokenizer:
@@ -123,17 +133,16 @@ class ModelFile(Metadata):
 
     def contradiction(self) -> str | None:
         c = self.config
-        if c.task != self.task:
-            return f"its task is {self.task}, and that of its configuration {c.task}"
         if c.tokens != self.tokenizer.name or c.tokens != self.inputs.name:
             return f"its tokens are {c.tokens}, and its tokenizer is of another kind"
-        return None
+        return super().contradiction()
 
 
-class RecurrentFile(ModelFile):
-    """The metadata of any model file with a recurrent network."""
+class RecurrentFile(TextFile):
+    """The metadata of any model file with a recurrent network on texts."""
 
-    config: RecurrentPlan
+    config: RecurrentTextPlan
+    frozen_rows: Annotated[NDArray[np.int64], PlainValidator(row_numbers)] | None = None
 
     def contradiction(self) -> str | None:
         c = self.config

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from seqcli.core.config import Fraction, Positive, decided, options
 from seqcli.core.tasks.classify.options import ClassifyOptions
-from seqcli.core.training.plan import RecurrentPlan, budget, machine, optimization
+from seqcli.core.training.plan import RecurrentTextPlan, budget, machine, optimization
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @options
-class ClassifyPlan(RecurrentPlan, ClassifyOptions):
+class ClassifyPlan(RecurrentTextPlan, ClassifyOptions):
     """The plan of training a classifier. `embedding_dim` is None only with one-hot vectors."""
 
     task: Literal["classify"] = decided()

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import PlainValidator
 
 from seqcli.core.tasks.embed.plan import EmbedPlan
-from seqcli.core.training.schema import ModelFile, Words, plan_of
+from seqcli.core.training.schema import TextFile, Words, plan_of
 
 
-class WordVectorsFile(ModelFile):
+class WordVectorsFile(TextFile):
     """The metadata of word vectors."""
 
     task: Literal["embed"]

@@ -3,19 +3,19 @@
 from typing import Annotated, Literal
 
 from seqcli.core.config import Fraction, Limits, Positive, again, option, options
-from seqcli.core.options import TrainingOptions
+from seqcli.core.options import TextOptions
 
 
 @options
-class EmbedOptions(TrainingOptions):
+class EmbedOptions(TextOptions):
     """The options of training word vectors."""
 
-    task: Literal["embed"] = again(TrainingOptions, "task", "embed")
+    task: Literal["embed"] = again(TextOptions, "task", "embed")
     # none by default: every word is worth more for learning the vectors than for measuring them
-    valid_split: Fraction = again(TrainingOptions, "valid_split", 0.0)
-    tokens: Literal["word"] = again(TrainingOptions, "tokens", "word")
-    min_count: Positive = again(TrainingOptions, "min_count", 5)
-    vocab_size: Annotated[int, Limits(ge=8)] | None = again(TrainingOptions, "vocab_size", auto="all")
+    valid_split: Fraction = again(TextOptions, "valid_split", 0.0)
+    tokens: Literal["word"] = again(TextOptions, "tokens", "word")
+    min_count: Positive = again(TextOptions, "min_count", 5)
+    vocab_size: Annotated[int, Limits(ge=8)] | None = again(TextOptions, "vocab_size", auto="all")
     embedding_dim: Positive = option("Model", "Width of the embedding.", 100)
 
     objective: Literal["skipgram", "cbow"] = option(
@@ -31,14 +31,14 @@ class EmbedOptions(TrainingOptions):
     )
 
     epochs: Annotated[float, Limits(gt=0)] | None = again(
-        TrainingOptions, "epochs", auto="5 to 200, by the length of the text"
+        TextOptions, "epochs", auto="5 to 200, by the length of the text"
     )
-    minutes: Annotated[float, Limits(gt=0)] | None = again(TrainingOptions, "minutes")
+    minutes: Annotated[float, Limits(gt=0)] | None = again(TextOptions, "minutes")
 
     window: Positive = option("Optimization", "How far a word sees to each side.", 5)
-    optimizer: Literal["sgd"] = again(TrainingOptions, "optimizer", "sgd")
-    warmup: Annotated[int, Limits(ge=0)] = again(TrainingOptions, "warmup", 0)
-    precision: Literal["auto", "fp32"] = again(TrainingOptions, "precision", "auto")
+    optimizer: Literal["sgd"] = again(TextOptions, "optimizer", "sgd")
+    warmup: Annotated[int, Limits(ge=0)] = again(TextOptions, "warmup", 0)
+    precision: Literal["auto", "fp32"] = again(TextOptions, "precision", "auto")
 
     @property
     def kind(self) -> str:
@@ -60,5 +60,5 @@ class EmbedOptions(TrainingOptions):
         return f"{self.batch_size} words"
 
     @property
-    def tokens_in_words(self) -> str:
+    def data_in_words(self) -> str:
         return "words and line ends"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from seqcli.core.config import Limits, Positive, decided, options
 from seqcli.core.tasks.embed.options import EmbedOptions
 from seqcli.core.tokenizers import SPECIALS
-from seqcli.core.training.plan import Plan
+from seqcli.core.training.plan import TextPlan
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ class Counts(NamedTuple):
 
 
 @options
-class EmbedPlan(Plan, EmbedOptions):
+class EmbedPlan(TextPlan, EmbedOptions):
     """The plan of training word vectors."""
 
     task: Literal["embed"] = decided()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from seqcli.core.config import Positive, decided, options
 from seqcli.core.events import Say
 from seqcli.core.tasks.lm.options import LMOptions
-from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization
+from seqcli.core.training.plan import RecurrentTextPlan, budget, dropout, machine, optimization
 from seqcli.core.training.speed import Seen, tell_speed
 from seqcli.errors import ConfigError
 
@@ -19,7 +19,7 @@ SIZES = ((256, 0.0), (384, 6e5), (512, 3e6), (768, 1.5e7))
 
 
 @options
-class LMPlan(RecurrentPlan, LMOptions):
+class LMPlan(RecurrentTextPlan, LMOptions):
     """The plan of training a language model. `embedding_dim` is None only with one-hot vectors."""
 
     task: Literal["lm"] = decided()

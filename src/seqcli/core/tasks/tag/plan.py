@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from seqcli.core.config import Positive, decided, options
 from seqcli.core.tasks.tag.options import TagOptions
-from seqcli.core.training.plan import RecurrentPlan, budget, machine, optimization
+from seqcli.core.training.plan import RecurrentTextPlan, budget, machine, optimization
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ EPOCHS = 20.0  # in more epochs the network would only memorize the sentences
 
 
 @options
-class TagPlan(RecurrentPlan, TagOptions):
+class TagPlan(RecurrentTextPlan, TagOptions):
     """A training of a tagger."""
 
     task: Literal["tag"] = decided()

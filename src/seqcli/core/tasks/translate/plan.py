@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from seqcli.core.config import Positive, decided, options
 from seqcli.core.events import Say
 from seqcli.core.tasks.translate.options import TranslateOptions
-from seqcli.core.training.plan import RecurrentPlan, budget, dropout, machine, optimization
+from seqcli.core.training.plan import RecurrentTextPlan, budget, dropout, machine, optimization
 from seqcli.core.training.speed import Seen, tell_speed
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ BATCH_TOKENS = 1000  # the default size of a batch
 
 
 @options
-class TranslatePlan(RecurrentPlan, TranslateOptions):
+class TranslatePlan(RecurrentTextPlan, TranslateOptions):
     """The plan of training a translation model."""
 
     task: Literal["translate"] = decided()
