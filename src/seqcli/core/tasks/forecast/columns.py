@@ -1,0 +1,172 @@
+"""Guessing what a table holds: whether it has a header, and which columns are times, names of series and values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from seqcli.core.config import nearest
+from seqcli.core.tasks.forecast.cells import MISSING, is_date, is_integer, is_number
+from seqcli.errors import ConfigError, DataError
+
+IDS = "unique_id id series series_id item item_id store store_id sku product product_id ticker symbol sensor sensor_id"
+TIMES = "ds date time timestamp datetime date_time day week month quarter year period step t index hour datum zeit jahr"
+VALUES = "y value values target sales demand quantity count close price amount consumption load wert"
+MOSTLY = 0.9  # the part of its cells that must be of a kind so that a column is
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The columns that the user named."""
+
+    id: str | None = None
+    time: str | None = None
+    value: str | None = None
+    known: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What each column of a table is; columns are counted from 0."""
+
+    names: list[str]
+    header: bool
+    time: int | None
+    id: int | None
+    values: list[int]  # several: each is a series of its own
+    covariates: dict[str, int]
+
+
+class Peek:
+    """The first rows of a table, and what their columns look like."""
+
+    def __init__(self, rows: Sequence[list[str]]) -> None:
+        width = len(rows[0])
+        self.rows = [row for row in rows if len(row) == width]
+        below = self.rows[1:]
+        self.header = any(self._heads(k, below) for k in range(width)) or not any(map(_is_data, rows[0]))
+        self.names = rows[0] if self.header else [f"column {k + 1}" for k in range(width)]
+        self.names = [name or f"column {k + 1}" for k, name in enumerate(self.names)]
+        self.below = below if self.header else self.rows
+
+    def _heads(self, k: int, below: Sequence[list[str]]) -> bool:
+        """Return whether the first cell of column k is none of the numbers or times below it."""
+        cell = self.rows[0][k]
+        rest = [row[k] for row in below if row[k] not in MISSING]
+        return bool(rest) and cell not in MISSING and not _is_data(cell) and _mostly(_is_data, rest)
+
+    def cells(self, k: int) -> list[str]:
+        """Return the cells of column k that are not empty."""
+        return [row[k] for row in self.below if row[k] not in MISSING]
+
+    def dates(self, k: int) -> bool:
+        """Return whether column k has times."""
+        return _mostly(is_date, self.cells(k))
+
+    def numbers(self, k: int) -> bool:
+        """Return whether column k has numbers; so has an empty one."""
+        cells = self.cells(k)
+        return not cells or _mostly(is_number, cells)
+
+    def steps(self, k: int) -> bool:
+        """Return whether column k has whole numbers that go on by the same step."""
+        cells = self.cells(k)
+        if len(cells) < 3 or not all(map(is_integer, cells)):
+            return False
+        steps = [int(b) - int(a) for a, b in pairwise(cells)]
+        return steps[0] > 0 and len(set(steps)) == 1
+
+    def find(self, path: Path, name: str) -> int:
+        """Return the number of the column with this name. Raises ConfigError if there is none, or several."""
+        if name not in self.names:
+            raise ConfigError(
+                f"{path} has no column {name!r}; its columns are {', '.join(self.names)}.{nearest(name, self.names)}"
+            )
+        if self.names.count(name) > 1:
+            raise DataError(f"{path} has two columns named {name!r}; give each its own name.")
+        return self.names.index(name)
+
+
+def _is_data(cell: str) -> bool:
+    return is_number(cell) or is_date(cell)
+
+
+def _mostly(test: Callable[[str], bool], cells: Sequence[str]) -> bool:
+    """Return whether most of the cells pass a test; not if there are none."""
+    return bool(cells) and sum(map(test, cells)) >= MOSTLY * len(cells)
+
+
+def find_roles(path: Path, peek: Peek, asked: Asked) -> Roles:
+    """Return what the columns of a table are, as the user said or as it looks. Raises DataError or ConfigError."""
+    named = (*asked.known, *asked.past, *asked.static)
+    covariates = {name: peek.find(path, name) for name in named}
+    taken = set(covariates.values())
+    free = [k for k in range(len(peek.names)) if k not in taken]
+    value = None if asked.value is None else peek.find(path, asked.value)
+    id_ = None if asked.id is None else peek.find(path, asked.id)
+    time = None if asked.time is None else peek.find(path, asked.time)
+    free = [k for k in free if k not in (value, id_, time)]
+    if time is None:
+        time = _time(peek, free)
+        free = [k for k in free if k != time]
+    if id_ is None:
+        id_ = _id(path, peek, free, time)
+        free = [k for k in free if k != id_]
+    numeric = [k for k in free if peek.numbers(k)]
+    if value is not None:
+        values = [value]
+    elif id_ is not None and len(numeric) > 1:
+        values = [_value(path, peek, numeric)]
+    else:
+        values = numeric
+    if not values:
+        raise DataError(
+            f"{path} has no column of numbers to forecast; its columns are {', '.join(map(repr, peek.names))}."
+        )
+    return Roles(peek.names, peek.header, time, id_, values, covariates)
+
+
+def _named(peek: Peek, columns: Sequence[int], names: str) -> list[int]:
+    """Return the columns whose names are among some, in the order of these."""
+    order = names.split()
+    plain = {k: peek.names[k].lower().replace(" ", "_").replace("-", "_") for k in columns}
+    return sorted((k for k in columns if plain[k] in order), key=lambda k: order.index(plain[k]))
+
+
+def _time(peek: Peek, columns: Sequence[int]) -> int | None:
+    """Return the column of times: of dates if there is one, else of steps."""
+    named = _named(peek, columns, TIMES)
+    dates = [k for k in (*named, *columns) if peek.dates(k)]
+    steps = [k for k in named if peek.numbers(k) and all(map(is_integer, peek.cells(k)))]
+    unnamed = [k for k in columns if peek.steps(k)] if len(columns) > 1 else []
+    return next(iter(dates or steps or unnamed), None)
+
+
+def _id(path: Path, peek: Peek, columns: Sequence[int], time: int | None) -> int | None:
+    """Return the column of names of series, if there is one. Raises ConfigError if there may be several."""
+    named = [k for k in _named(peek, columns, IDS) if not _counts_rows(peek, k, time)]
+    if named and len(columns) > 1:
+        return named[0]
+    texts = [k for k in columns if not peek.numbers(k) and not peek.dates(k)]
+    if len(texts) > 1:
+        names = " and ".join(repr(peek.names[k]) for k in texts)
+        raise ConfigError(f"{path} has several columns of texts, {names}; say which one names the series: --id-column.")
+    return texts[0] if texts and len(columns) > 1 else None
+
+
+def _counts_rows(peek: Peek, k: int, time: int | None) -> bool:
+    """Return whether column k only numbers the rows: no value comes twice, though times differ as well."""
+    cells = peek.cells(k)
+    times = peek.cells(time) if time is not None else []
+    return peek.numbers(k) and len(set(cells)) == len(cells) > 1 and len(set(times)) == len(times)
+
+
+def _value(path: Path, peek: Peek, columns: Sequence[int]) -> int:
+    """Return the column of values, of several columns of numbers. Raises ConfigError if it cannot be seen."""
+    named = _named(peek, columns, VALUES)
+    if not named:
+        names = ", ".join(repr(peek.names[k]) for k in columns)
+        raise ConfigError(f"{path} has several columns of numbers, {names}; say which one to forecast: --value-column.")
+    return named[0]
