@@ -1,0 +1,1 @@
+"""Forecasting: the values of series of numbers, to come."""
