@@ -156,6 +156,13 @@ def test_seasons_are_found(name: str) -> None:
     assert found.count(seasons) >= 3, found
 
 
+def test_gaps_make_no_seasons_of_their_own() -> None:
+    for seed in range(12):
+        g = np.random.default_rng(seed)
+        values = with_gaps(g, 20 * np.resize(SHOP, 365) + 2 * g.normal(size=365), 0.4)
+        assert detect_seasons([values], 120) == (7,)
+
+
 def test_no_longer_season_is_found_than_was_asked_for() -> None:
     make, _, _ = WITH["weeks of hours"]
     series = make(np.random.default_rng(0))
