@@ -32,6 +32,11 @@ COMMANDS = {
         "The words nearest to a word, by the cosine of their vectors: [bold]seqcli neighbors king[/]",
     ),
     "analogy": Entry("neighbors", "analogy", "What is to C as B is to A: [bold]seqcli analogy man king woman[/]"),
+    "forecast": Entry(
+        "forecast",
+        "forecast",
+        "Forecast series with a trained model: [bold]seqcli forecast newer.csv --levels 80,95 -o out.csv[/]",
+    ),
     "eval": Entry("evaluate", "evaluate", "Measure a model on a file: [bold]seqcli eval held_out.txt[/]"),
     "runs": Entry("runs", "runs", "List the runs, newest first."),
     "info": Entry("runs", "info", "Show what a run is: its model, its data, its figures and its settings."),

@@ -35,6 +35,7 @@ PANELS = (
     "Model",
     "Translation",
     "Labels",
+    "Series",
     "Vectors",
     "Budget",
     "Optimization",

@@ -127,6 +127,19 @@ TASKS: dict[str, Task] = {
             file_class="file.WordVectorsFile",
             trained_class="trained.WordVectors",
         ),
+        Task(
+            "forecast",
+            noun="forecaster",
+            example="SERIES.csv",
+            use="forecast",
+            try_it="forecast",
+            options_class="options.ForecastOptions",
+            job_class="job.ForecastJob",
+            file_class="file.ForecasterFile",
+            trained_class="trained.Forecaster",
+            suffixes=(".parquet",),
+            told_by=("horizon", "seasons", "id_column", "time_column", "value_column", "known", "past", "static"),
+        ),
     )
 }
 DEFAULT = "lm"  # the task for files whose name says nothing

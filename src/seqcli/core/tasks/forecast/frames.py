@@ -1,0 +1,37 @@
+"""Data frames of pandas or polars, where the user has one, as files that are read like any other."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seqcli.core.config import SHORT
+from seqcli.errors import DataError
+
+Frame = Any  # a pandas.DataFrame or a polars.DataFrame; neither is a dependency
+
+
+@contextmanager
+def as_file(data: "str | Path | Frame") -> Iterator[Path]:
+    """Give the path of a file, or a frame as a CSV file for as long as the `with` block runs.
+
+    Raises DataError for anything else.
+    """
+    if isinstance(data, (str, Path)):
+        yield Path(data)
+        return
+    with tempfile.TemporaryDirectory(prefix="seqcli-") as place:
+        path = Path(place) / "frame.csv"
+        path.write_text(as_csv(data), encoding="utf-8")
+        yield path
+
+
+def as_csv(frame: Frame) -> str:
+    """Return a data frame as CSV. The index of a pandas frame is a column, unless it only counts rows."""
+    if hasattr(frame, "write_csv"):  # polars
+        return str(frame.write_csv())
+    if hasattr(frame, "to_csv") and hasattr(frame, "columns"):  # pandas
+        counts = type(frame.index).__name__ == "RangeIndex"
+        return str(frame.to_csv(index=not counts, index_label=None if counts else frame.index.name or "ds"))
+    raise DataError(f"A file or a data frame is wanted, and {SHORT.repr(frame)} is neither.")

@@ -1,0 +1,306 @@
+"""The job of training a forecaster: reading its series, the loss of a batch, the evaluation."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqcli.core.config import and_
+from seqcli.core.data.readers import find_files
+from seqcli.core.events import Say, silent
+from seqcli.core.metrics.series import coverage, mase, seasonal_mae, smape
+from seqcli.core.tasks.forecast.covariates import Covariates
+from seqcli.core.tasks.forecast.frequency import Frequency
+from seqcli.core.tasks.forecast.joining import joined
+from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster, build_forecaster, widths
+from seqcli.core.tasks.forecast.options import ForecastOptions
+from seqcli.core.tasks.forecast.plan import ForecastPlan, Sizes, check, make_plan, names_in, seasons_in
+from seqcli.core.tasks.forecast.predict import predict
+from seqcli.core.tasks.forecast.seasons import detect_seasons
+from seqcli.core.tasks.forecast.series import Series, read_series
+from seqcli.core.tasks.forecast.stored import stored, tail
+from seqcli.core.tasks.forecast.windows import History
+from seqcli.core.training.device import pick_device, set_threads
+from seqcli.errors import ConfigError, DataError
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+MANY = 20  # with at least so many series, some are validated on; otherwise the last steps of each
+BATCH = 256  # windows that are evaluated at once
+MOST_VALID = 2000  # windows that are validated on at most
+PREVIEW = 60  # steps of the past that a preview draws
+
+
+class ForecastJob:
+    """What the training loop needs to train a forecaster (see training.job.Job)."""
+
+    def __init__(self, options: ForecastOptions, say: Say = silent, metadata: Mapping[str, Any] | None = None) -> None:
+        check(options)
+        set_threads(options.threads)
+        self.device = pick_device(options.device)
+        series = read(options, options.files, say=say)
+        horizon = options.horizon or series.frequency.horizon
+        seasons = choose_seasons(options, series, say)
+        lengths = series.ends
+        sizes = Sizes(len(series), int((~np.isnan(series.values)).sum()), int(np.quantile(lengths, 0.25)))
+        self.plan = plan = make_plan(options, sizes, seasons, horizon, self.device, bounded=metadata is None)
+        self.covariates = (
+            Covariates.fit(series, say) if metadata is None else Covariates.of(metadata["covariates"], say)
+        )
+        check_counts(plan, series)
+        season = plan.season
+        self.history = History.of(series, self.covariates, season)
+        self._held, self._origins = self._validation(series)
+        self._valid, self._truth = self.history, series
+        if options.valid is not None:
+            newer = read(options, [options.valid], series.frequency, say=say)
+            self._truth, since = joined(series, newer, plan.horizon)
+            self._valid = History.of(self._truth, self.covariates, season)
+            self._held = np.zeros(len(series), bool)
+            self._origins = last_origins(self._truth, plan.horizon, since)
+        rows, ends = self._origins
+        if len(rows) > MOST_VALID:
+            some = np.sort(np.random.default_rng((plan.seed, *b"validation")).permutation(len(rows))[:MOST_VALID])
+            self._origins = rows, ends = rows[some], ends[some]
+        self._first, self._count = self._trained_on(series)
+        if not self._count.sum():
+            raise DataError(
+                f"No series has {2 * horizon + 2} values, which are needed to train on and to validate with --horizon "
+                f"{horizon}. Lower it, or train on all values: --valid-split 0."
+            )
+        if short := int((self._count == 0).sum()):
+            name = series.ids[int(np.flatnonzero(self._count == 0)[0])]
+            say(f"{short} series, like {name!r}, are too short for --horizon {horizon} and are not trained on.")
+        self._total = np.cumsum(self._count)
+        self._weights = weights(series, season)
+        self.train_tokens = sizes.values
+        self.valid_tokens = len(rows) * plan.horizon
+        self.steps_per_epoch = max(1, -(-self.train_tokens // (plan.batch_size * plan.horizon)))
+        self.vocab_size = 0
+        self.guessing = None
+        many = "a series" if len(series) == 1 else f"{len(series):,} series"
+        found = f"seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "no seasons"
+        say(f"{many}, {series.frequency.name}, {found}; {plan.horizon} steps are forecast.")
+        self._stored = stored(tail(series, plan))
+
+    @cached_property
+    def model(self) -> DirectForecaster | StepForecaster:
+        """The network, with its initial weights."""
+        sizes = widths(self.covariates, self._series.frequency)
+        return build_forecaster(self.plan, *sizes, self.plan.seed).to(self.device)
+
+    def _validation(self, series: Series) -> tuple[NDArray[np.bool_], tuple[Ints, Ints]]:
+        """Choose what to validate on. Returns which series are held out at their end (S,), and rows and origins (n,).
+
+        Of many series some are chosen, of which the last steps are never trained on, so that the newest values of all
+        others are. Of a few series, it is the last part of each, forecast from several origins.
+        """
+        plan, H = self.plan, self.plan.horizon
+        nothing = np.zeros(len(series), bool), (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        if not plan.valid_split or plan.valid is not None:
+            return nothing
+        able = np.flatnonzero(series.ends >= 2 * H + 2)
+        if not len(able):
+            return nothing
+        held = np.zeros(len(series), bool)
+        if len(series) >= MANY:
+            count = max(1, round(plan.valid_split * len(able)))
+            chosen = np.sort(np.random.default_rng((plan.seed, *b"series")).permutation(able)[:count])
+            held[chosen] = True
+            return held, (chosen, series.ends[chosen] - H)
+        held[able] = True
+        rows, ends = [], []
+        for k in able.tolist():
+            part = self._kept(int(series.ends[k]))
+            origins = np.arange(series.ends[k] - part, series.ends[k] - H + 1)
+            rows.append(np.full(len(origins), k))
+            ends.append(origins)
+        return held, (np.concatenate(rows).astype(np.int64), np.concatenate(ends).astype(np.int64))
+
+    def _kept(self, steps: int) -> int:
+        """Return how many of the last steps of a series are kept for validation, if it has so many steps."""
+        H = self.plan.horizon
+        if len(self._series) >= MANY:
+            return H
+        return min(max(H, round(self.plan.valid_split * steps) + H // 2), steps - H - 2)
+
+    @property
+    def _series(self) -> Series:
+        return self.history.series
+
+    def _trained_on(self, series: Series) -> tuple[Ints, Ints]:
+        """Return, for each series, where the past of its first window ends, and how many windows it has, (S,) each."""
+        H = self.plan.horizon
+        season = self.plan.seasons_list[0] if self.plan.seasons_list else 2
+        ends = series.ends.tolist()
+        kept = np.array(
+            [self._kept(int(end)) if held else 0 for held, end in zip(self._held, series.ends, strict=True)]
+        )
+        last = series.ends - kept - H  # the last origin
+        leading = np.array([int(np.argmax(~np.isnan(series.of(k)))) for k in range(len(series))])
+        first = np.maximum(2, np.minimum(season, last)) + leading
+        return first, np.maximum(0, last - first + 1)
+
+    def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
+        plan = self.plan
+        random = np.random.default_rng((plan.seed, number, *b"windows"))
+        drawn = random.integers(self._total[-1], size=plan.batch_size)  # (B,)
+        rows = np.searchsorted(self._total, drawn, side="right")
+        ends = self._first[rows] + drawn - (self._total[rows] - self._count[rows])
+        counts = self.model.head.counts
+        batch = self.history.windows(rows, ends, plan.history, plan.horizon, counts=counts).to(self.device)
+        losses, real = self.model.loss(batch)  # (B, T), (B, T)
+        each = (losses * real).sum(1) / real.sum(1).clamp(min=1)  # (B,)
+        if plan.likelihood == "quantile":
+            weight = torch.from_numpy(self._weights[rows]).to(self.device) * batch.scale
+            each = each * weight.clamp(0.05, 20).to(each.dtype)
+        return each.mean(), int(batch.real.sum()), []
+
+    def evaluate(self) -> dict[str, float] | None:
+        rows, ends = self._origins
+        if not len(rows):
+            return None
+        plan, H = self.plan, self.plan.horizon
+        losses, parts = [], []
+        for k in range(0, len(rows), BATCH):
+            r, e = rows[k : k + BATCH], ends[k : k + BATCH]
+            counts = self.model.head.counts
+            batch = self._valid.windows(r, e, plan.history, H, counts=counts).to(self.device)
+            found, real = self.model.loss(batch)
+            found, real = found[:, -H:], real[:, -H:]
+            each = (found * real).sum(1) / real.sum(1).clamp(min=1)  # (B,)
+            if plan.likelihood == "quantile" and plan.valid is None:
+                each = each * (torch.from_numpy(self._weights[r]).to(self.device) * batch.scale).clamp(0.05, 20)
+            losses.append(each.double().cpu().numpy())
+            parts.append(predict(self.model, batch, (0.025, 0.5, 0.975), plan, samples=50, seed=plan.seed).quantiles)
+        made = np.concatenate(parts)  # (n, H, 3)
+        targets = targets_of(self._truth, rows, ends, H)
+        season = plan.season
+        scales = np.array(
+            [seasonal_mae(self._truth.of(r)[:e], season) for r, e in zip(rows.tolist(), ends.tolist(), strict=True)]
+        )
+        figures = {
+            "loss": float(np.concatenate(losses).mean()),
+            "smape": smape(targets, made[..., 1]),
+            "mase": mase(targets, made[..., 1], scales).value,
+            "coverage": coverage(targets, made[..., 0], made[..., 2]),
+        }
+        return {name: value for name, value in figures.items() if name == "loss" or np.isfinite(value)}
+
+    def preview(self, step: int) -> str | None:
+        rows, ends = self._origins
+        if not len(rows):
+            return None
+        k = step % len(rows)
+        r, e = rows[k : k + 1], ends[k : k + 1]
+        plan = self.plan
+        counts = self.model.head.counts
+        batch = self._valid.windows(r, e, plan.history, plan.horizon, counts=counts).to(self.device)
+        made = predict(self.model, batch, (0.5,), plan, samples=50, seed=plan.seed).quantiles[0, :, 0]
+        truth = targets_of(self._truth, r, e, plan.horizon)[0]
+        before = self._truth.of(int(r[0]))[: int(e[0])][-PREVIEW:]
+        low, high = np.nanmin([*before, *truth, *made]), np.nanmax([*before, *truth, *made])
+        gap = len(before) * " "
+        return (
+            f"{self._truth.ids[int(r[0])]}: the past and what followed, and below it the forecast\n"
+            f"{curve(np.concatenate([before, truth]), low, high)}\n{gap}{curve(made, low, high)}"
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "task": self.plan.task,
+            "config": self.plan.as_dict(),
+            "covariates": self.covariates.as_dict(),
+            "series": self._stored,
+        }
+
+
+def read(options: ForecastOptions, files: Any, frequency: Frequency | None = None, *, say: Say = silent) -> Series:
+    """Read the series of files, with the columns that the options name."""
+    c = options
+    return read_series(
+        find_files(files),
+        id_column=c.id_column,
+        time_column=c.time_column,
+        value_column=c.value_column,
+        known=names_in(c.known),
+        past=names_in(c.past),
+        static=names_in(c.static),
+        skip_bad_lines=c.skip_bad_lines,
+        invalid_utf8=c.invalid_utf8,
+        frequency=frequency,
+        say=say,
+    )
+
+
+def choose_seasons(options: ForecastOptions, series: Series, say: Say) -> tuple[int, ...]:
+    """Return the seasons: those of --seasons, those that the calendar suggests, or those found in the values."""
+    if options.seasons is not None:
+        return seasons_in(options.seasons)
+    if series.frequency.kind != "integers":
+        return series.frequency.seasons
+    return detect_seasons([series.of(k) for k in range(len(series))], max(2, int(series.ends.max()) // 3))
+
+
+def check_counts(plan: ForecastPlan, series: Series) -> None:
+    """Raise ConfigError if values are to be counts and some are not."""
+    if plan.likelihood != "negative-binomial":
+        return
+    bad = np.flatnonzero((series.values < 0) | (series.values != np.round(series.values)) & ~np.isnan(series.values))
+    if len(bad):
+        k = int(np.searchsorted(series.offsets, bad[0], side="right")) - 1
+        time = series.times(k)[int(bad[0] - series.offsets[k])]
+        raise ConfigError(
+            f"--likelihood negative-binomial is for counts, and {series.ids[k]!r} has {series.values[bad[0]]:g} at "
+            f"{time}. Take another, like student-t."
+        )
+
+
+def weights(series: Series, season: int) -> Floats:
+    """Return by what the losses of a series' windows, in its own units, are multiplied (S,).
+
+    A relative error and one in units of the seasonal differences weigh the same, so that the loss is near both sMAPE
+    and MASE: w = a / mean |y| + b / mean |y_t - y_(t-m)|, where a and b are such that both have a mean of 1/2 over a
+    window of standard size.
+    """
+    size, differences, spread = (np.full(len(series), np.nan) for _ in range(3))
+    for k in range(len(series)):
+        values = series.of(k)
+        if (~np.isnan(values)).sum() > 1:
+            size[k], spread[k] = np.nanmean(np.abs(values)), np.nanstd(values)
+            differences[k] = seasonal_mae(values, season)
+    spread = np.where(spread > 0, spread, np.nan)
+    parts = []
+    for scale in (size, differences):
+        least = np.fmax(scale, 1e-2 * spread)
+        relative = spread / least
+        mean = np.nanmean(relative) if np.isfinite(relative).any() else 1.0
+        parts.append(np.nan_to_num(0.5 / (least * mean), nan=0.0, posinf=0.0))
+    return np.where(sum(parts) > 0, sum(parts), 1.0)
+
+
+def last_origins(series: Series, horizon: int, since: Ints) -> tuple[Ints, Ints]:
+    """Return rows and origins (n,) of the series that have a whole horizon after the step `since` (S,)."""
+    ends = np.maximum(since, series.ends - horizon)
+    rows = np.flatnonzero((ends >= 2) & (ends < series.ends))
+    return rows, ends[rows]
+
+
+def targets_of(series: Series, rows: Ints, ends: Ints, horizon: int) -> Floats:
+    """Return the values that follow the origins `ends` of series `rows` (n,), (n, H); NaN where there are none."""
+    steps = (series.offsets[rows] + ends)[:, None] + np.arange(horizon)
+    last = (series.offsets[rows] + series.ends[rows])[:, None]
+    return np.where(steps < last, series.values[steps.clip(0, len(series.values) - 1)], np.nan)
+
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def curve(values: Floats, low: float, high: float) -> str:
+    """Return values as a line of bars, from `low` to `high`; gaps are dots."""
+    part = (values - low) / (high - low) if high > low else np.zeros(len(values))
+    return "".join("·" if np.isnan(p) else BARS[min(7, max(0, int(p * 8)))] for p in part.tolist())

@@ -1,0 +1,197 @@
+"""How a forecaster describes the uncertainty of a step: by quantiles, or by the parameters of a distribution.
+
+All values are those of a window after scaling: z = (y - level) / scale. A head gives each step `size` numbers, the raw
+parameters, of which the first belongs to the middle of the distribution.
+"""
+
+import itertools
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+Floats = NDArray[np.float64]
+DRAWS = 1000  # samples from which quantiles of a distribution without a formula for them are taken
+LEVELS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.995)
+LEAST = 1e-3  # the smallest width of a distribution, in units of the window's scale
+
+
+class Likelihood:
+    """The base of all likelihoods."""
+
+    size: int  # how many raw parameters a step has
+    counts = False  # whether it is for whole numbers from 0 on; then windows are scaled without moving their level to 0
+
+    def centred(self, raw: Tensor, middle: Tensor) -> Tensor:
+        """Move raw parameters (..., P) such that the middle of the distribution is at `middle` (...) more."""
+        return torch.cat((raw[..., :1] + middle[..., None], raw[..., 1:]), -1)  # (..., P)
+
+    def start(self) -> Tensor:
+        """Return the raw parameters (P,) to begin with, around a middle of 0."""
+        return torch.zeros(self.size)
+
+    @abstractmethod
+    def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
+        """Compute the loss (...) of targets z (...) under raw parameters (..., P).
+
+        `scale` (...) is that of the windows.
+        """
+
+    @abstractmethod
+    def quantiles(self, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator) -> Floats:
+        """Return the quantiles (..., Q) at levels between 0 and 1."""
+
+    @abstractmethod
+    def mean(self, raw: Tensor) -> Floats:
+        """Return the means (...)."""
+
+    def draw(self, raw: Tensor, scale: Tensor, random: np.random.Generator) -> Floats:
+        """Draw a value for each of the raw parameters (..., P). Returns (...)."""
+        raise NotImplementedError
+
+
+class Quantiles(Likelihood):
+    """No distribution, but some of its quantiles q_a, which are learnt by the pinball loss (Koenker 1978).
+
+    loss = mean over a of 2 max(a (z - q_a), (a - 1) (z - q_a)), which is the absolute error for the median.
+    """
+
+    size = len(LEVELS)
+
+    def centred(self, raw: Tensor, middle: Tensor) -> Tensor:
+        return raw + middle[..., None]  # (..., P)
+
+    def start(self) -> Tensor:
+        return torch.tensor([0.3 * NormalDist().inv_cdf(level) for level in LEVELS])
+
+    def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
+        a = torch.tensor(LEVELS, device=raw.device)  # (P,)
+        error = z[..., None] - raw  # (..., P)
+        return 2 * torch.maximum(a * error, (a - 1) * error).mean(-1)
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator) -> Floats:
+        """Between the levels that were learnt, and beyond them, quantiles are taken from a straight line over those of
+        a normal distribution. Quantiles that cross are put in order (Chernozhukov 2010)."""
+        known = raw.double().sort(-1).values.cpu().numpy()  # (..., P)
+        return along(known, levels)
+
+    def mean(self, raw: Tensor) -> Floats:
+        """The integral of the quantiles over their levels, each standing for the levels that are nearest to it."""
+        known = raw.double().sort(-1).values.cpu().numpy()
+        edges = np.array([0.0, *((a + b) / 2 for a, b in itertools.pairwise(LEVELS)), 1.0])
+        return np.asarray(known @ np.diff(edges))
+
+
+class Normal(Likelihood):
+    """A normal distribution N(m, s): m is the first raw parameter, s = softplus of the second."""
+
+    size = 2
+
+    def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
+        m, s = raw[..., 0], F.softplus(raw[..., 1]) + LEAST
+        return 0.5 * ((z - m) / s) ** 2 + s.log() + 0.5 * math.log(2 * math.pi)
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator) -> Floats:
+        m, s = raw[..., :1].double(), F.softplus(raw[..., 1:]).double() + LEAST
+        at = torch.tensor([NormalDist().inv_cdf(level) for level in levels], dtype=torch.float64, device=raw.device)
+        return np.asarray((m + s * at).cpu().numpy())
+
+    def mean(self, raw: Tensor) -> Floats:
+        return np.asarray(raw[..., 0].double().cpu().numpy())
+
+    def draw(self, raw: Tensor, scale: Tensor, random: np.random.Generator) -> Floats:
+        m, s = raw[..., 0], F.softplus(raw[..., 1]) + LEAST
+        return np.asarray(m.double().cpu().numpy() + s.double().cpu().numpy() * random.standard_normal(m.shape))
+
+
+class StudentT(Likelihood):
+    """Student's t distribution: m, s as for Normal, and degrees of freedom n = 2 + softplus of the third.
+
+    log p(z) = log G((n+1)/2) - log G(n/2) - log(s sqrt(n pi)) - (n+1)/2 log(1 + ((z-m)/s)^2 / n)
+    """
+
+    size = 3
+
+    def start(self) -> Tensor:
+        return torch.tensor([0.0, 0.0, 2.0])
+
+    def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return raw[..., 0], F.softplus(raw[..., 1]) + LEAST, 2.0 + F.softplus(raw[..., 2])
+
+    def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
+        m, s, n = self._parts(raw)
+        log_p = torch.lgamma((n + 1) / 2) - torch.lgamma(n / 2) - (s * (n * math.pi).sqrt()).log()
+        return (n + 1) / 2 * torch.log1p(((z - m) / s) ** 2 / n) - log_p
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator) -> Floats:
+        return drawn_quantiles(self, raw, levels, scale, random)
+
+    def mean(self, raw: Tensor) -> Floats:
+        return np.asarray(raw[..., 0].double().cpu().numpy())
+
+    def draw(self, raw: Tensor, scale: Tensor, random: np.random.Generator) -> Floats:
+        m, s, n = (part.double().cpu().numpy() for part in self._parts(raw))
+        return np.asarray(m + s * random.standard_t(n))
+
+
+class NegativeBinomial(Likelihood):
+    """A negative binomial distribution for counts (Salinas 2020): mean m = scale softplus(first raw parameter), and
+    variance m + a m^2 with a = softplus of the second.
+
+    With r = 1/a: log p(y) = log G(y+r) - log G(y+1) - log G(r) + r log(r / (r+m)) + y log(m / (r+m)).
+    """
+
+    size = 2
+    counts = True
+
+    def _parts(self, raw: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        mean = scale * (F.softplus(raw[..., 0], beta=3.0) + 1e-4)
+        return mean, 1 / (F.softplus(raw[..., 1]) + LEAST)
+
+    def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
+        y = (z * scale).round()
+        m, r = self._parts(raw, scale)
+        log_p = torch.lgamma(y + r) - torch.lgamma(y + 1) - torch.lgamma(r)
+        return -(log_p + r * (r / (r + m)).log() + y * (m / (r + m)).log())
+
+    def quantiles(self, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator) -> Floats:
+        return drawn_quantiles(self, raw, levels, scale, random)
+
+    def mean(self, raw: Tensor) -> Floats:
+        return np.asarray((F.softplus(raw[..., 0], beta=3.0) + 1e-4).double().cpu().numpy())
+
+    def draw(self, raw: Tensor, scale: Tensor, random: np.random.Generator) -> Floats:
+        m, r = (part.double().cpu().numpy() for part in self._parts(raw, scale))
+        return np.asarray(random.negative_binomial(r, r / (r + m)) / scale.double().cpu().numpy())
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "quantile": Quantiles,
+    "student-t": StudentT,
+    "normal": Normal,
+    "negative-binomial": NegativeBinomial,
+}
+
+
+def along(known: Floats, levels: Sequence[float]) -> Floats:
+    """Return quantiles at `levels` (Q) from those at LEVELS, known (..., P), in order. Returns (..., Q)."""
+    normal = np.array([NormalDist().inv_cdf(level) for level in (*LEVELS, *levels)])
+    at, wanted = normal[: len(LEVELS)], normal[len(LEVELS) :]
+    right = np.searchsorted(at, wanted).clip(1, len(at) - 1)  # (Q,)
+    part: Any = (wanted - at[right - 1]) / (at[right] - at[right - 1])  # below 0 or above 1 beyond the outermost
+    return np.asarray(known[..., right - 1] + part * (known[..., right] - known[..., right - 1]))
+
+
+def drawn_quantiles(
+    of: Likelihood, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator
+) -> Floats:
+    """Return the quantiles (..., Q) of many draws."""
+    draws = np.stack([of.draw(raw, scale, random) for _ in range(DRAWS)])  # (n, ...)
+    return np.moveaxis(np.quantile(draws, levels, axis=0), 0, -1)

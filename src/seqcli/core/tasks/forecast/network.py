@@ -1,0 +1,259 @@
+"""The networks that forecast series: one for all steps of the horizon at once, one that goes step by step.
+
+Both see a window (see windows.py): C steps of the past, scaled, and what is known of the H steps to forecast. Both mix
+the naive forecasts that the past offers for a step, such as the value one season before it, and learn what is to be
+added to the mixture.
+
+- `DirectForecaster`: the recurrent network reads the past, a patch of values in a step, and one small network that all
+  steps of the horizon share makes quantiles of its last output (Wen 2017, "A multi-horizon quantile recurrent
+  forecaster", arXiv:1711.11053; patches as in Nie 2023, arXiv:2211.14730).
+- `StepForecaster`: the recurrent network reads the value before, those of some seasons ago, and what is known of the
+  step, and gives the distribution of its value; to forecast, values are drawn one after the other (Salinas 2020,
+  "DeepAR", arXiv:1704.04110).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqcli.core.cells.base import State
+from seqcli.core.layers import Dropout, Network, Stack
+from seqcli.core.layers.start import build
+from seqcli.core.tasks.forecast.covariates import Covariates
+from seqcli.core.tasks.forecast.frequency import Frequency
+from seqcli.core.tasks.forecast.likelihood import LIKELIHOODS
+from seqcli.core.tasks.forecast.plan import ForecastPlan
+from seqcli.core.tasks.forecast.windows import Batch
+
+NEVER = -1e4  # added to the score of a candidate that there is not
+SEASONS = (7, 3)  # how many seasons back candidates come from, for the shorter season and for the longer one
+SMALL = 0.05  # levels below this, in units of the scale, make no ratio
+WIDTH = 64  # units of the small network for each step of the horizon
+
+
+class DirectForecaster(Network):
+    """All steps of the horizon at once.
+
+    h = the last output of the stack over the patches of the past, each with its values, which of them were observed,
+        and its covariates
+    c_j,1 .. c_j,J = candidates for step j, the naive forecasts: see `candidates`
+    m_j = sum_k softmax_k(W h + b_j)_k c_j,k                               their mixture
+    u_j = silu(A h + B (c_j - m_j) + C known_j + p_j),  v_j = u_j + silu(D u_j)
+    parameters of step j: those of the likelihood, V v_j + start, with their middle at m_j
+    """
+
+    def __init__(self, plan: ForecastPlan, known: int, past: int, static: int) -> None:
+        super().__init__()
+        self.head = LIKELIHOODS[plan.likelihood]()
+        self.patch, self.horizon, self.history = plan.patch, plan.horizon, plan.history
+        self.seasons = plan.seasons_list
+        self.back = steps_back(plan.horizon, self.seasons, plan.history)  # (H, J')
+        J = candidates_of(self.back.shape[1], self.seasons)
+        H, D = plan.hidden, WIDTH
+        inputs = plan.patch * (2 + past) + known + static + 2
+        self.stack = Stack(plan.cell, inputs, H, plan.layers, dropout=plan.dropout)
+        self.dropout = Dropout(plan.dropout)
+        self.choice = nn.Linear(H, J)
+        self.choice_at = nn.Parameter(torch.empty(plan.horizon, J))
+        self.from_state = nn.Linear(H, D)
+        self.from_candidates = nn.Linear(2 * J, D, bias=False)
+        self.from_known = nn.Linear(known + static, D, bias=False) if known + static else None
+        self.at = nn.Parameter(torch.empty(plan.horizon, D))
+        self.deeper = nn.Linear(D, D)
+        self.out = nn.Linear(D, self.head.size)
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Set what belongs to the network itself: no candidate is preferred, and steps differ a little."""
+        nn.init.zeros_(self.choice_at)
+        nn.init.normal_(self.at, std=0.1, generator=generator)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Compute the parameters (B, H, P) of the likelihood for every step of the horizon."""
+        B, C = batch.z.shape
+        N = C // self.patch
+        values = torch.stack((batch.z, batch.observed.to(batch.z.dtype)), 2)  # (B, C, 2)
+        values = torch.cat((values, batch.past), 2).reshape(B, N, -1)  # (B, N, patch * (2 + past))
+        known = batch.known[:, :C].reshape(B, N, self.patch, -1)[:, :, -1]  # (B, N, K) of the last step of each patch
+        about = torch.cat((signature(batch), batch.static), 1)  # (B, 2 + S)
+        x = torch.cat((values, known, about[:, None].expand(-1, N, -1)), 2)  # (B, N, I)
+        y, _ = self.stack(x)  # (B, N, H)
+        h = self.dropout(y[:, -1:])[:, 0]  # (B, H)
+        back = torch.from_numpy(self.back).to(h.device)
+        c, there = candidates(batch, back, self.seasons)  # (B, H, J) each
+        m = mixture(self.choice(h)[:, None] + self.choice_at, c, there)  # (B, H)
+        beside = torch.cat(((c - m[..., None]) * there, there), 2)  # (B, H, 2J)
+        u = self.from_state(h)[:, None] + self.from_candidates(beside) + self.at  # (B, H, D)
+        if self.from_known is not None:
+            future = torch.cat((batch.known[:, C:], batch.static[:, None].expand(-1, self.horizon, -1)), 2)
+            u = u + self.from_known(future)  # (B, H, D)
+        u = F.silu(u)  # (B, H, D)
+        v = u + F.silu(self.deeper(u))  # (B, H, D)
+        return self.head.centred(self.out(v).float() + self.head.start().to(h.device), m.float())  # (B, H, P)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Compute the loss (B, H) of every target, and which of them are real (B, H)."""
+        scale = batch.scale.to(batch.z.dtype)[:, None].expand(-1, self.horizon)
+        return self.head.loss(self(batch), batch.target, scale), batch.real
+
+
+class StepForecaster(Network):
+    """One step after the other.
+
+    x_t = the value before, values some seasons before t, which of them there are, the covariates of t
+    h_t, state = the stack's step for x_t
+    m_t = sum_k softmax_k(W h_t)_k of the value before and those of seasons ago
+    parameters of z_t: those of the likelihood, V h_t + start, with their middle at m_t
+    """
+
+    def __init__(self, plan: ForecastPlan, known: int, past: int, static: int) -> None:
+        super().__init__()
+        self.head = LIKELIHOODS[plan.likelihood]()
+        self.horizon, self.history = plan.horizon, plan.history
+        self.lags = lags(plan.seasons_list, plan.history)
+        self.reading = reading(plan.seasons_list, plan.history)  # steps of the past that are read before the horizon
+        inputs = 2 * len(self.lags) + known + past + static + 2
+        self.stack = Stack(plan.cell, inputs, plan.hidden, plan.layers, dropout=plan.dropout)
+        self.dropout = Dropout(plan.dropout)
+        self.choice = nn.Linear(plan.hidden, len(self.lags))
+        self.out = nn.Linear(plan.hidden, self.head.size)
+
+    def inputs(self, batch: Batch, z: Tensor, there: Tensor, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return x (B, T, I) for the steps `first` to `last` of a window, and the lagged values with whether there are
+        such (B, T, lags). z and there (B, steps) are the values up to the step before `last`."""
+        t = torch.arange(first, last, device=z.device)[:, None] - torch.tensor(self.lags, device=z.device)  # (T, lags)
+        lagged, known = z[:, t], there[:, t].to(z.dtype)  # (B, T, lags) each
+        T = last - first
+        C = batch.z.shape[1]
+        before = torch.arange(first - 1, last - 1, device=z.device).clamp(max=C - 1)
+        about = torch.cat((signature(batch), batch.static), 1)  # (B, 2 + S)
+        past = batch.past[:, before]  # (B, T, P); in the horizon the last ones that are known
+        x = torch.cat((lagged, known, batch.known[:, first:last], past, about[:, None].expand(-1, T, -1)), 2)
+        return x, lagged, known
+
+    def heads(self, y: Tensor, lagged: Tensor, there: Tensor) -> Tensor:
+        """Return the parameters (B, T, P) from the outputs (B, T, H) and the lagged values (B, T, lags)."""
+        y = self.dropout(y)
+        m = mixture(self.choice(y), lagged, there)  # (B, T)
+        return self.head.centred(self.out(y).float() + self.head.start().to(y.device), m.float())  # (B, T, P)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Compute the loss (B, T) of every value from those before it, and which of them are real (B, T)."""
+        C = batch.z.shape[1]
+        z = torch.cat((batch.z, batch.target.clamp(-30, 30)), 1)  # (B, C + H)
+        there = torch.cat((batch.observed, batch.real), 1)  # (B, C + H)
+        first, last = C - self.reading, C + self.horizon
+        x, lagged, known = self.inputs(batch, z, there, first, last)
+        y, _ = self.stack(x)  # (B, T, H)
+        raw = self.heads(y, lagged, known)  # (B, T, P)
+        targets = torch.cat((batch.z[:, first:], batch.target), 1)  # (B, T)
+        scale = batch.scale.to(z.dtype)[:, None].expand(-1, last - first)
+        return self.head.loss(raw, targets, scale), there[:, first:]
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, list[State]]:
+        """Read the past. Returns its values (B, C) with which there are, and the state before the first forecast."""
+        C = batch.z.shape[1]
+        x, _, _ = self.inputs(batch, batch.z, batch.observed, C - self.reading, C)
+        _, state = self.stack(x)
+        return batch.z, batch.observed, state
+
+
+def signature(batch: Batch) -> Tensor:
+    """Return what scaling took away (B, 2): the level in units of the scale, and whether there is any history."""
+    level = (batch.level / batch.scale).to(batch.z.dtype)  # (B,)
+    return torch.stack((level.sign() * level.abs().log1p(), batch.observed.to(batch.z.dtype).mean(1)), 1)
+
+
+def mixture(scores: Tensor, values: Tensor, there: Tensor) -> Tensor:
+    """Return sum_k softmax(scores)_k values_k over the last dimension, leaving out the values that are not there."""
+    weights = (scores + (there - 1) * -NEVER).softmax(-1)
+    return (weights * values).sum(-1)
+
+
+def steps_back(horizon: int, seasons: Sequence[int], history: int) -> NDArray[np.int64]:
+    """Return how many steps before the first forecast the candidates for each step of the horizon lie, (H, J).
+
+    For step j these are the last step of the past, and the steps that are whole seasons before j.
+    """
+    rows = []
+    for j in range(horizon):
+        row = [1]
+        for season, most in zip(seasons, SEASONS, strict=False):
+            nearest = j // season + 1  # seasons back to the first step that is in the past
+            count = max(1, min(most, history // season))
+            row += [season * (nearest + k) - j for k in range(count)]
+        rows.append(row)
+    return np.array(rows)
+
+
+def candidates_of(values: int, seasons: Sequence[int]) -> int:
+    """Return how many candidates `candidates` makes of so many values."""
+    return 3 * values if seasons else values + 1
+
+
+def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the naive forecasts (B, H, J) for every step of the horizon, and which of them there are, as 0 and 1.
+
+    back (H, J') says where in the past values are taken from. With seasons, each is offered as it is, moved by how much
+    the mean of the last season differs from that of its own season, and multiplied by the ratio of the two, where both
+    are positive. Without seasons, the line through the first and the last value is offered too.
+    """
+    C = batch.z.shape[1]
+    values, there = batch.z[:, C - back], batch.observed[:, C - back].to(batch.z.dtype)  # (B, H, J')
+    there = torch.cat((torch.ones_like(there[..., :1]), there[..., 1:]), 2)  # the last value is filled if it is missing
+    if not seasons:
+        real = batch.observed.to(batch.z.dtype)
+        t = torch.arange(C, device=real.device, dtype=real.dtype)
+        mean_t = (real * t).sum(1) / real.sum(1).clamp(min=1)
+        d = (t - mean_t[:, None]) * real  # (B, C)
+        slope = (d * batch.z).sum(1) / (d * d).sum(1).clamp(min=1e-6)  # (B,) of the line of least squares
+        line = values[..., 0] + slope[:, None] * torch.arange(1, len(back) + 1, device=t.device)  # (B, H)
+        return torch.cat((values, line[..., None]), 2), torch.cat((there, torch.ones_like(there[..., :1])), 2)
+    season = seasons[0]
+    many = C // season
+    z = (batch.z * batch.observed)[:, C - many * season :].reshape(-1, many, season)  # (B, M, season)
+    real = batch.observed[:, C - many * season :].reshape(-1, many, season).to(z.dtype)
+    counted = real.sum(2).flip(1)  # (B, M) the last season first
+    means = z.sum(2).flip(1) / counted.clamp(min=1)  # (B, M)
+    which = ((back - 1) // season).clamp(max=many - 1)  # (H, J')
+    own, last = means[:, which], means[:, :1, None]  # (B, H, J'), (B, 1, 1)
+    comparable = there * (counted[:, which] > 0) * (counted[:, :1, None] > 0)
+    level = (batch.level / batch.scale).to(z.dtype)[:, None, None]  # (B, 1, 1)
+    positive = comparable * (own + level > SMALL) * (last + level > SMALL)
+    ratio = ((last + level) / (own + level).clamp(min=SMALL)).clamp(0.25, 4)
+    grown = ((values + level) * ratio - level) * positive
+    return torch.cat((values, values - own + last, grown), 2), torch.cat((there, comparable, positive), 2)
+
+
+def lags(seasons: Sequence[int], history: int) -> list[int]:
+    """Return how many steps before a step the values lie that `StepForecaster` reads, the step before first."""
+    found = [1, 2, 3]
+    for season, most in zip(seasons, (3, 2), strict=False):
+        found += [season * k for k in range(1, most + 1)] + [season + 1, season - 1]
+    room = history - reading(seasons, history)
+    return sorted({lag for lag in found if 1 <= lag <= max(1, room)})
+
+
+def reading(seasons: Sequence[int], history: int) -> int:
+    """Return how many steps of the past `StepForecaster` reads: two seasons, but at most half of the history."""
+    wanted = 2 * seasons[0] if seasons else history // 2
+    return max(1, min(wanted, history // 2))
+
+
+def widths(covariates: Covariates, frequency: Frequency) -> tuple[int, int, int]:
+    """Return how many numbers are known of every step, of a step of the past, and of a series."""
+    calendar = frequency.calendar(np.zeros(1, np.int64)).shape[1]
+    return calendar + covariates.width("known"), covariates.width("past"), covariates.width("static")
+
+
+def build_forecaster(
+    plan: ForecastPlan, known: int, past: int, static: int, seed: int | None
+) -> "DirectForecaster | StepForecaster":
+    """Make the network of a plan. For `seed` and errors see `layers.start.build`."""
+    if plan.decode == "direct":
+        return build(partial(DirectForecaster, plan, known, past, static), plan, seed)
+    return build(partial(StepForecaster, plan, known, past, static), plan, seed)

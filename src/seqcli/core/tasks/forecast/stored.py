@@ -1,0 +1,126 @@
+"""The end of the series that a forecaster was trained on, in its model file, so that it can forecast what follows.
+
+They are one array of bytes: the length of a header, the header as JSON, and then numbers. Like everything in a model
+file they may come from anybody, and are checked when they are read.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.core import strict_json
+from seqcli.core.tasks.forecast.frequency import Frequency
+from seqcli.core.tasks.forecast.plan import ForecastPlan
+from seqcli.core.tasks.forecast.series import Column, Series
+
+Bytes = NDArray[np.uint8]
+KEPT = 1_000_000  # values that are kept of all series together, if they are enough for the network
+LONGEST = 1 << 40  # steps of all series: no sum of lengths may overflow
+KINDS = ("known", "past", "static")
+
+
+def tail(series: Series, plan: ForecastPlan) -> Series:
+    """Return the end of every series: what the network sees of it, and more of it where there is room.
+
+    The more is used when the model is measured, for the errors of naive forecasts within the past. The future of known
+    covariates is kept.
+    """
+    room = max(plan.history, KEPT // max(1, len(series)))
+    lengths = np.diff(series.offsets)
+    cut = np.maximum(0, series.ends - room)  # (S,) steps left out at the beginning of each series
+    steps = np.arange(len(series.values)) - np.repeat(series.offsets[:-1], lengths)  # (N,) within their series
+    kept = steps >= np.repeat(cut, lengths)
+
+    def part(column: Column) -> Column:
+        return (column[0][kept], column[1]) if isinstance(column, tuple) else column[kept]
+
+    return Series(
+        series.ids,
+        np.concatenate([[0], np.cumsum(lengths - cut)]).astype(np.int64),
+        series.starts + cut,
+        series.values[kept],
+        series.ends - cut,
+        series.frequency,
+        {name: part(column) for name, column in series.known.items()},
+        {name: part(column) for name, column in series.past.items()},
+        series.static,
+    )
+
+
+def stored(series: Series) -> Bytes:
+    """Return series as bytes (n,); `read_stored` is the way back."""
+    head: dict[str, Any] = {"frequency": series.frequency.as_dict(), "ids": series.ids}
+    arrays: list[NDArray[Any]] = [series.offsets, series.starts, series.ends, series.values]
+    for kind in KINDS:
+        head[kind] = {}
+        for name, column in getattr(series, kind).items():
+            if isinstance(column, list):
+                head[kind][name] = column
+            elif isinstance(column, tuple):
+                head[kind][name] = column[1]
+                arrays.append(column[0].astype(np.int64))
+            else:
+                head[kind][name] = None
+                arrays.append(column)
+    text = json.dumps(head).encode()
+    numbers = [array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays]
+    return np.frombuffer(bytearray(b"".join([len(text).to_bytes(8, "little"), text, *numbers])), np.uint8)
+
+
+def read_stored(value: object) -> Series:
+    """Return the series that bytes stand for. Raises ValueError if they stand for none."""
+    if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1 or len(value) < 8:
+        raise ValueError("no bytes")
+    data = value.tobytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    head = strict_json.loads(data[8:end].decode("utf-8"))
+    if not isinstance(head, dict) or set(head) != {"frequency", "ids", *KINDS}:
+        raise ValueError("no series")
+    ids = head["ids"]
+    if not _texts(ids) or not ids or len(set(ids)) != len(ids):
+        raise ValueError("no names of series")
+    if not all(isinstance(head[kind], dict) for kind in KINDS):
+        raise ValueError("no columns")
+    S, at = len(ids), end
+
+    def array(count: int, kind: str) -> NDArray[Any]:
+        nonlocal at
+        if len(data) - at < 8 * count:
+            raise ValueError("fewer numbers than there should be")
+        found = np.frombuffer(data, kind, count, at).astype(kind[1:])
+        at += 8 * count
+        return found
+
+    offsets, starts, ends = array(S + 1, "<i8"), array(S, "<i8"), array(S, "<i8")
+    lengths = np.diff(offsets)
+    if offsets[0] != 0 or not (0 <= offsets[-1] < LONGEST) or (lengths < 0).any() or (offsets < 0).any():
+        raise ValueError("lengths that no series have")
+    if (ends < 0).any() or (ends > lengths).any() or (np.abs(starts) > LONGEST).any():
+        raise ValueError("ends that no series have")
+    N = int(offsets[-1])
+    values = array(N, "<f8")
+    if np.isinf(values).any():
+        raise ValueError("values that are no numbers")
+    columns: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    for kind in KINDS:
+        for name, names in head[kind].items():
+            if kind == "static" and names is not None:
+                if not _texts(names) or len(names) != S:
+                    raise ValueError("a column of no texts")
+                columns[kind][name] = names
+            elif names is None:
+                columns[kind][name] = array(S if kind == "static" else N, "<f8")
+            else:
+                codes = array(N, "<i8")
+                if not _texts(names) or (codes < -1).any() or (codes >= len(names)).any():
+                    raise ValueError("a column of unknown names")
+                columns[kind][name] = codes.astype(np.int32), names
+    if at != len(data):
+        raise ValueError("more numbers than there should be")
+    return Series(ids, offsets, starts, values, ends, Frequency.of(head["frequency"]), **columns)
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)

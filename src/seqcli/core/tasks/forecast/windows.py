@@ -1,0 +1,120 @@
+"""Windows: some past of a series and the steps that follow it, scaled, as a network reads them.
+
+The past is C steps long, the horizon H. The past of a short series begins with steps that were never observed. Every
+window is scaled by itself, z = (y - level) / scale, with the mean and the standard deviation of its past, so that
+series of any size look alike (Salinas 2020, section 3.3).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqcli.core.tasks.forecast.covariates import Covariates
+from seqcli.core.tasks.forecast.naive import filled
+from seqcli.core.tasks.forecast.series import Series
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+MOST = 30.0  # scaled values are cut off here on their way into the network: an outlier tells no more than that
+LEVEL = 1e-3  # a scale is at least this part of the level, so that a constant is not divided by its rounding errors
+
+
+class Batch(NamedTuple):
+    """Windows as tensors. B windows, C steps of the past, H of the horizon."""
+
+    z: Tensor  # (B, C) the past, scaled; gaps are filled
+    observed: Tensor  # (B, C) bool, False in gaps and before the series begins
+    known: Tensor  # (B, C + H, K) what is known of every step: calendar and covariates
+    past: Tensor  # (B, C, P) covariates of the past
+    static: Tensor  # (B, S) covariates of the series
+    target: Tensor  # (B, H) the values to forecast, scaled; 0 where there are none
+    real: Tensor  # (B, H) bool, whether there is one
+    level: Tensor  # (B,)
+    scale: Tensor  # (B,)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the same on a device."""
+        return Batch(*(part.to(device) for part in self))
+
+
+@dataclass(frozen=True)
+class History:
+    """Series as windows are cut from them."""
+
+    series: Series
+    filled: Floats  # (N,) the values without gaps
+    known: NDArray[np.float32]  # (N, K)
+    past: NDArray[np.float32]  # (N, P)
+    static: NDArray[np.float32]  # (S, Q)
+
+    @classmethod
+    def of(cls, series: Series, covariates: Covariates, season: int) -> "History":
+        """Make it from series, with the covariates as numbers. Gaps are filled by the past alone: see `fill`."""
+        return cls(
+            series,
+            fill(series, season),
+            covariates.known(series),
+            covariates.past(series),
+            covariates.static(series),
+        )
+
+    def windows(self, rows: Ints, ends: Ints, past: int, horizon: int, *, counts: bool = False) -> Batch:
+        """Cut windows from the series `rows` (B,), whose past ends before step `ends` (B,) of its series.
+
+        With `counts` the level is left at 0, and the scale is the mean of the values and at least 1.
+        """
+        s = self.series
+        first, last = s.offsets[rows], s.offsets[rows] + s.ends[rows]  # (B,)
+        steps = (first + ends)[:, None] + np.arange(-past, horizon)  # (B, C + H)
+        inside = steps >= first[:, None]
+        there = inside & (steps < last[:, None])
+        clipped = steps.clip(0, max(0, len(s.values) - 1))
+        values = np.where(there, self.filled[clipped], 0.0)
+        observed = there & ~np.isnan(s.values[clipped])
+        level, scale = scaling(values[:, :past], observed[:, :past], counts)
+        z = np.nan_to_num((values - level[:, None]) / scale[:, None]) * there  # steps without a value are at the level
+        own = steps < s.offsets[rows + 1][:, None]  # the future of covariates may be there without a value
+        known = np.where((inside & own)[..., None], self.known[clipped], 0.0).astype(np.float32)
+        times = (s.starts[rows] + ends)[:, None] + np.arange(-past, horizon)  # (B, C + H)
+        calendar = s.frequency.calendar(times.ravel()).reshape(*times.shape, -1)
+        before = np.where(inside[:, :past, None], self.past[clipped[:, :past]], 0.0).astype(np.float32)
+        return Batch(
+            torch.from_numpy(z[:, :past].clip(-MOST, MOST).astype(np.float32)),
+            torch.from_numpy(observed[:, :past]),
+            torch.from_numpy(np.concatenate([calendar, known], 2)),
+            torch.from_numpy(before),
+            torch.from_numpy(self.static[rows]),
+            torch.from_numpy((z[:, past:] * observed[:, past:]).astype(np.float32)),
+            torch.from_numpy(observed[:, past:]),
+            torch.from_numpy(level),
+            torch.from_numpy(scale),
+        )
+
+
+def scaling(values: Floats, observed: NDArray[np.bool_], counts: bool) -> tuple[Floats, Floats]:
+    """Return level and scale (B,) of pasts (B, C): mean and standard deviation of what was observed.
+
+    A constant has the scale of its level, and zeros have a scale of 1.
+    """
+    many = observed.sum(1).clip(1)
+    mean = (values * observed).sum(1) / many
+    if counts:
+        return np.zeros(len(mean)), np.maximum(1.0, np.abs(mean))
+    deviation = np.sqrt((((values - mean[:, None]) * observed) ** 2).sum(1) / many)
+    least = LEVEL * np.abs(mean)
+    return mean, np.where(deviation > least, deviation, np.where(least > 0, np.maximum(least, 1e-300), 1.0))
+
+
+def fill(series: Series, season: int) -> Floats:
+    """Fill the gaps of all series (N,) from the past alone: with the last value observed a whole number of seasons
+    ago, or else with the last value observed. Steps before the first value stay NaN."""
+    values = series.values.copy()
+    for k in np.unique(np.searchsorted(series.offsets, np.flatnonzero(np.isnan(values)), side="right") - 1).tolist():
+        past, end = series.of(k), series.offsets[k] + series.ends[k]
+        found = filled(past, season)
+        values[end - len(found) : end] = found
+    return values
