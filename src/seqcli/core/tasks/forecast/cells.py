@@ -1,31 +1,12 @@
 """What a cell of a table can be: a missing value, a number, a time. Without numpy, for a quick look at a file."""
 
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Literal
 
-MISSING = frozenset(
-    (
-        "",
-        "-",
-        "?",
-        "NA",
-        "na",
-        "N/A",
-        "n/a",
-        "#N/A",
-        "<NA>",
-        "NaN",
-        "nan",
-        "NAN",
-        "-NaN",
-        "-nan",
-        "NaT",
-        "null",
-        "NULL",
-        "None",
-    )
-)
+_WORDS = "- ? NA na N/A n/a #N/A <NA> NaN nan NAN -NaN -nan NaT null NULL Null None none"
+MISSING = frozenset(["", *_WORDS.split()])
 Style = Literal["dot", "comma"]  # what parts the fraction of a number
 _SIGN, _POWER, _SPACE = r"[+\-\u2212]?", r"(?:[eE][+-]?\d+)?", " \u00a0\u2009\u202f'\u2019"
 NUMBERS: dict[str, re.Pattern[str]] = {
@@ -100,6 +81,18 @@ def styles_of(cell: str) -> set[str]:
 def is_number(cell: str) -> bool:
     """Return whether a cell is a number in any style."""
     return bool(styles_of(cell))
+
+
+def why_not(cell: str) -> str:
+    """Return what a cell has that is no number, in words."""
+    if re.fullmatch(r"[+-]?inf(?:inity)?", cell.strip(), re.IGNORECASE) or is_number(cell.strip()):
+        return "an infinite value"
+    rest = re.sub(r"[\d.,'\s+\-]", "", cell)
+    if rest == "%":
+        return "a percent sign; write the number alone"
+    if rest and all(unicodedata.category(sign) == "Sc" for sign in rest):
+        return "a currency sign; write the number alone"
+    return "no number"
 
 
 def number(cell: str, style: Style) -> float:

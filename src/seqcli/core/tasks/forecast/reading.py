@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,120 +15,190 @@ from seqcli.core.tasks.forecast.cells import MISSING
 from seqcli.core.tasks.forecast.columns import Asked, Peek, Roles, find_roles
 from seqcli.core.tasks.forecast.frequency import Frequency
 from seqcli.core.tasks.forecast.gridding import Rows, on_grid
+from seqcli.core.tasks.forecast.numbers import Evidence, How, Undecided, decide, floats
+from seqcli.core.tasks.forecast.parquet import ParquetTable
 from seqcli.core.tasks.forecast.rows import Chunk, TextTable
-from seqcli.core.tasks.forecast.series import Floats, Series
+from seqcli.core.tasks.forecast.series import Column, Series
 from seqcli.core.tasks.forecast.times import TimeColumn
-from seqcli.errors import DataError
+from seqcli.errors import ConfigError, DataError
+
+Table = TextTable | ParquetTable
+Arrays = dict[str | int, NDArray[Any]]  # of rows: "lines", "codes", "times", and the numbers of columns
 
 
 @dataclass
+class Names:
+    """Texts as numbers, in the order in which they come first."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    by_cell: dict[str, int] = field(default_factory=dict)  # the same for cells, which may have spaces around
+
+    def read(self, cells: Sequence[str], missing: int | None = None) -> NDArray[np.int32]:
+        """Return the numbers of cells (n,), `missing` for empty ones if it is given."""
+        for cell in dict.fromkeys(cells):
+            if cell not in self.by_cell:
+                text = cell.strip()
+                if missing is not None and text in MISSING:
+                    self.by_cell[cell] = missing
+                else:
+                    self.by_cell[cell] = self.numbers.setdefault(text, len(self.numbers))
+        return np.fromiter(map(self.by_cell.__getitem__, cells), dtype=np.int32, count=len(cells))
+
+
 class Reading:
     """One reading of files with the same columns."""
 
-    paths: Sequence[Path]
-    asked: Asked
-    skip: bool
-    invalid: Invalid
-    say: Say
-    codes: dict[str, int] = field(default_factory=dict)  # the number of the series by a cell of the column of ids
-    ids: dict[str, int] = field(default_factory=dict)  # and by its name
+    def __init__(self, paths: Sequence[Path], asked: Asked, skip: bool, invalid: Invalid, say: Say) -> None:
+        """Look at the beginning of the files. Raises DataError or ConfigError."""
+        self.asked, self.say = asked, say
+        self.tables: list[Table] = [
+            ParquetTable(path) if path.suffix.lower() == ".parquet" else TextTable(path, skip, invalid)
+            for path in paths
+        ]
+        peeks = [Peek(table.peek()) for table in self.tables]
+        self.headers = [peek.header for peek in peeks]
+        self.roles: Roles = find_roles(paths[0], peeks[0], asked)
+        for path, peek in zip(paths, peeks, strict=True):
+            if peek.names != self.roles.names:
+                theirs, ours = ", ".join(peek.names), ", ".join(self.roles.names)
+                raise DataError(f"{path} has the columns {theirs}, but {paths[0]} has {ours}; read them apart.")
+        columns = [*self.roles.values, *self.roles.covariates.values()]
+        self.how: dict[int, How] = {k: "plain" if peeks[0].numbers(k) else "text" for k in columns}
+        self.how.update((k, "plain") for k in self.roles.values)
 
     def series(self, frequency: Frequency | None) -> Series:
         """Read the files. Raises DataError or ConfigError."""
-        tables = [TextTable(path, self.skip, self.invalid) for path in self.paths]
-        roles = [find_roles(table.path, Peek(table.peek()), self.asked) for table in tables]
-        self.times = TimeColumn()
-        columns: dict[str, list[NDArray[np.generic]]] = {"lines": [], "codes": [], "times": [], "values": []}
-        ends = []
-        for table, role in zip(tables, roles, strict=True):
-            for chunk in table.chunks(len(role.names), role.header):
-                for name, part in self._arrays(table, role, chunk).items():
-                    columns[name].append(part)
-            ends.append(sum(map(len, columns["lines"])))
-        if not ends[-1]:
-            raise DataError(f"{self.paths[-1]} has a header and no rows below it.")
-        tell_skipped(self.say, sum(table.skipped for table in tables), " and ".join(map(str, self.paths)))
-        role = roles[0]
-        lines = np.concatenate(columns.pop("lines"))
-        values = np.concatenate(columns.pop("values"), axis=1)
-        times = None if role.time is None else self.times.finish(np.concatenate(columns.pop("times")).astype(np.int64))
-        if role.id is None:
-            names = [role.names[k] if role.header else "y" for k in role.values]
-            rows = Rows(
-                np.repeat(np.arange(len(names), dtype=np.int32), len(lines)),
-                None if times is None else np.tile(times, len(names)),
-                np.tile(lines, len(names)),
-                values.ravel(),
-                names,
-                list(zip(self.paths, ends, strict=True)),
-                len(lines),
-            )
-        else:
-            rows = Rows(
-                np.concatenate(columns.pop("codes")).astype(np.int32),
-                times,
-                lines,
-                values[0],
-                list(self.ids),
-                list(zip(self.paths, ends, strict=True)),
-                len(lines),
-            )
-        return on_grid(rows, self.times, frequency, self.say)
+        try:
+            rows = self._rows(frequency)
+        except Undecided:
+            self._look_at_numbers()
+            rows = self._rows(frequency)
+        tell_skipped(self.say, sum(table.skipped for table in self.tables), " and ".join(map(str, self.paths)))
+        series = on_grid(rows, self.times, frequency, self.asked, self.say)
+        self.say(self._summary(series))
+        return series
 
-    def _arrays(self, table: TextTable, role: Roles, chunk: Chunk) -> dict[str, NDArray[np.generic]]:
-        """Return the rows of a chunk as arrays (n,), bad ones left out; values are (columns, n)."""
-        n = len(chunk.lines)
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are read."""
+        return [table.path for table in self.tables]
+
+    def _summary(self, series: Series) -> str:
+        """Return a sentence that says what was read."""
+        names, roles = self.roles.names, self.roles
+        many = f"{len(series):,} series" if len(series) > 1 else "One series"
+        gaps = int(np.isnan(np.concatenate([series.of(k) for k in range(len(series))])).sum())
+        value = f"values in {names[roles.values[0]]!r}" if len(roles.values) == 1 else "a column each"
+        time = "no times, so rows are taken as equal steps" if roles.time is None else f"times in {names[roles.time]!r}"
+        id_ = f", names in {names[roles.id]!r}" if roles.id is not None else ""
+        without = f"; {gaps:,} of {int(series.ends.sum()):,} steps have no value" if gaps else ""
+        return f"{many}, {series.frequency.name}: {time}{id_}, {value}{without}."
+
+    # --- numbers ----------------------------------------------------------------------------------------------------
+
+    def _look_at_numbers(self) -> None:
+        """Find out how the numbers of each column are written, from all its cells."""
+        numeric = [k for k, how in self.how.items() if how != "text"]
+        seen = [Evidence(self.roles.names[k], k not in self.roles.values) for k in numeric]
+        for table, header in zip(self.tables, self.headers, strict=True):
+            for chunk in table.chunks(len(self.roles.names), header):
+                for k, evidence in zip(numeric, seen, strict=True):
+                    evidence.see(chunk.columns[k], partial(_place, table, chunk))
+            table.skipped = 0
+        delimiter = getattr(self.tables[0], "delimiter", ",")
+        self.how.update(zip(numeric, decide(seen, delimiter, self.say), strict=True))
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    def _rows(self, frequency: Frequency | None) -> Rows:
+        """Return all rows of all files. Raises Undecided, DataError or ConfigError."""
+        roles = self.roles
+        plain = frequency is not None and frequency.kind == "integers"
+        self.times = TimeColumn(plain or (roles.time is not None and roles.names[roles.time].lower() in ("step", "t")))
+        self.ids = Names()
+        self.categories = {k: Names() for k, how in self.how.items() if how == "text"}
+        kept: dict[str | int, list[NDArray[Any]]] = {}
+        ends = []
+        for table, header in zip(self.tables, self.headers, strict=True):
+            table.skipped = 0
+            for chunk in table.chunks(len(roles.names), header):
+                for name, part in self._arrays(table, chunk).items():
+                    kept.setdefault(name, []).append(part)
+            ends.append(sum(map(len, kept.get("lines", []))))
+            if ends[-1] == sum(ends[-2:-1]):
+                below = "has a header and no rows below it" if header else "has no row that can be read"
+                raise DataError(f"{table.path} {below}; give it some rows of numbers.")
+        files = list(zip(self.paths, ends, strict=True))
+        return self._joined({name: _pop(kept, name) for name in list(kept)}, files)
+
+    def _joined(self, arrays: Arrays, files: list[tuple[Path, int]]) -> Rows:
+        """Return arrays of rows as rows of series; with several columns of values, each is a series."""
+        roles = self.roles
+        times = arrays.pop("times", None)
+        lines: NDArray[np.uint32] = arrays.pop("lines")
+        dated = None if times is None else self.times.finish(times)
+        columns: dict[str, Column] = {
+            name: (arrays[k], list(self.categories[k].numbers)) if k in self.categories else arrays[k]
+            for name, k in roles.covariates.items()
+        }
+        read = len(lines)
+        if roles.id is not None:
+            values, ids = arrays.pop(roles.values[0]), list(self.ids.numbers)
+            return Rows(arrays.pop("codes"), dated, lines, values, columns, ids, files, read)
+        many = len(roles.values)
+        ids = [roles.names[k] if self.headers[0] or many > 1 else "y" for k in roles.values]
+        if many > 1:
+            if twice := next((name for name in ids if ids.count(name) > 1), None):
+                raise DataError(f"{files[0][0]} has two columns named {twice!r}; give each its own name.")
+            if self.asked.static:
+                raise ConfigError("--static says something of each series of a long table, but here each is a column.")
+            dated = None if dated is None else np.tile(dated, many)
+            lines = np.tile(lines, many)
+            columns = {
+                name: (np.tile(c[0], many), c[1]) if isinstance(c, tuple) else np.tile(c, many)
+                for name, c in columns.items()
+            }
+        values = np.concatenate([arrays.pop(k) for k in roles.values])
+        codes = np.repeat(np.arange(many, dtype=np.int32), read)
+        return Rows(codes, dated, lines, values, columns, ids, files, read)
+
+    def _arrays(self, table: Table, chunk: Chunk) -> Arrays:
+        """Return the rows of a chunk as arrays (n,), bad ones left out. Raises DataError unless they are skipped."""
+        roles, cells = self.roles, chunk.columns
         wrong: dict[int, tuple[str, str]] = {}
-        out: dict[str, NDArray[np.generic]] = {"lines": np.asarray(chunk.lines, dtype=np.uint32)}
-        if role.time is not None:
-            out["times"], bad = self.times.read(chunk.columns[role.time])
+
+        def note(column: int, bad: dict[int, str]) -> None:
             wrong.update(
-                {
-                    k: (f"column {role.names[role.time]!r} has {what}", chunk.columns[role.time][k])
-                    for k, what in bad.items()
-                }
+                (k, (f"column {roles.names[column]!r} has {what}", cells[column][k])) for k, what in bad.items()
             )
-        if role.id is not None:
-            out["codes"] = self._codes(chunk.columns[role.id])
-        values = np.empty((len(role.values), n))
-        for v, column in enumerate(role.values):
-            values[v], bad = floats(chunk.columns[column])
-            wrong.update(
-                {k: (f"column {role.names[column]!r} has {what}", chunk.columns[column][k]) for k, what in bad.items()}
-            )
-        out["values"] = values
+
+        out: Arrays = {"lines": np.asarray(chunk.lines, dtype=np.uint32)}
+        for column, how in self.how.items():
+            if how == "text":
+                out[column] = self.categories[column].read(cells[column], missing=-1)
+            else:
+                out[column], bad = floats(cells[column], how)
+                note(column, bad)
+        if roles.time is not None:
+            out["times"], bad = self.times.read(cells[roles.time], partial(_place, table, chunk))
+            note(roles.time, bad)
+        if roles.id is not None:
+            out["codes"] = self.ids.read(cells[roles.id])
+            if "" in self.ids.numbers:
+                note(roles.id, {k: "no name of a series" for k, cell in enumerate(cells[roles.id]) if not cell.strip()})
         if wrong:
             for k in sorted(wrong):
                 table.bad(chunk.lines[k], *wrong[k])
-            good = np.delete(np.arange(n), list(wrong))
-            out = {name: part[..., good] for name, part in out.items()}
+            good = np.delete(np.arange(len(chunk.lines)), list(wrong))
+            out = {name: part[good] for name, part in out.items()}
         return out
 
-    def _codes(self, cells: Sequence[str]) -> NDArray[np.int32]:
-        """Return the numbers of the series that cells name, (n,)."""
-        known = self.codes
-        for cell in set(cells) - known.keys():
-            known[cell] = -1
-        if -1 in known.values():
-            for cell in cells:
-                if known[cell] < 0:
-                    name = cell.strip()
-                    known[cell] = self.ids.setdefault(name, len(self.ids))
-        return np.fromiter(map(known.__getitem__, cells), dtype=np.int32, count=len(cells))
+
+def _place(table: Table, chunk: Chunk, k: int) -> str:
+    """Return where row k of a chunk is, in words."""
+    return f"{table.path}, line {chunk.lines[k]}"
 
 
-def floats(cells: Sequence[str]) -> tuple[Floats, dict[int, str]]:
-    """Return cells as numbers (n,), NaN for missing ones, and what is wrong with those that are none."""
-    wrong: dict[int, str] = {}
-    try:
-        values = np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
-    except ValueError:
-        values = np.full(len(cells), np.nan)
-        for k, cell in enumerate(cells):
-            if cell.strip() not in MISSING:
-                try:
-                    values[k] = float(cell)
-                except ValueError:
-                    wrong[k] = "no number"
-    wrong.update((k, "an infinite value") for k in np.flatnonzero(np.isinf(values)).tolist())
-    return values, wrong
+def _pop(kept: dict[str | int, list[NDArray[Any]]], name: str | int) -> NDArray[Any]:
+    """Join the parts of an array and forget them."""
+    return np.concatenate(kept.pop(name))
