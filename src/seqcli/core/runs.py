@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # torch is imported when a model is
     from seqcli.core.events import Event
     from seqcli.core.tasks.classify.trained import Classifier
     from seqcli.core.tasks.embed.trained import WordVectors
+    from seqcli.core.tasks.forecast.trained import Forecaster
     from seqcli.core.tasks.lm.trained import LanguageModel
     from seqcli.core.tasks.tag.trained import Tagger
     from seqcli.core.tasks.translate.trained import Translator
@@ -73,6 +74,8 @@ def load(run: Place | None = ..., *, task: Literal["tag"], **where: "Unpack[Wher
 def load(run: Place | None = ..., *, task: Literal["classify"], **where: "Unpack[Where]") -> "Classifier": ...
 @overload
 def load(run: Place | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
+@overload
+def load(run: Place | None = ..., *, task: Literal["forecast"], **where: "Unpack[Where]") -> "Forecaster": ...
 @overload
 def load(run: Place | None = ..., *, task: str | None = ..., **where: "Unpack[Where]") -> "Trained": ...
 def load(

@@ -137,9 +137,7 @@ class ForecastJob:
         H = self.plan.horizon
         season = self.plan.seasons_list[0] if self.plan.seasons_list else 2
         ends = series.ends.tolist()
-        kept = np.array(
-            [self._kept(int(end)) if held else 0 for held, end in zip(self._held, series.ends, strict=True)]
-        )
+        kept = np.array([self._kept(end) if held else 0 for held, end in zip(self._held, ends, strict=True)])
         last = series.ends - kept - H  # the last origin
         leading = np.array([int(np.argmax(~np.isnan(series.of(k)))) for k in range(len(series))])
         first = np.maximum(2, np.minimum(season, last)) + leading
