@@ -11,7 +11,7 @@ from rich.text import Text
 from seqcli.cli import console
 from seqcli.cli.draw.labels import cut, padded
 from seqcli.cli.lines import Printer, answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def classify(
     explain: Annotated[
         bool, typer.Option("--explain", help="How much each token weighed (models with --pool attention).")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("classify")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, Run, RunsDir, Threads
+from seqcli.cli.options import Device, Json, RunsDir, Threads, run_of
 from seqcli.core import runs
 from seqcli.errors import VocabularyError
 
@@ -16,7 +16,7 @@ Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many words
 def neighbors(
     words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words to look around.", show_default=False)],
     n: Count = 10,
-    run: Run = None,
+    run: Annotated[str | None, run_of("embed")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -45,7 +45,7 @@ def analogy(
     b: Annotated[str, typer.Argument(metavar="B", help="... is to B,", show_default=False)],
     c: Annotated[str, typer.Argument(metavar="C", help="so is C to what?", show_default=False)],
     n: Count = 5,
-    run: Run = None,
+    run: Annotated[str | None, run_of("embed")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,

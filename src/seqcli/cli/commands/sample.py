@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads, flags_of, with_flags
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, flags_of, run_of, with_flags
 from seqcli.core import runs
 from seqcli.core.config import made
 from seqcli.core.decoding.options import SamplingOptions
@@ -17,7 +17,7 @@ from seqcli.core.decoding.options import SamplingOptions
 @with_flags(flags_of(SamplingOptions))
 def sample(
     prime: Annotated[str, typer.Option("--prime", help="Text to go on from.")] = "",
-    run: Run = None,
+    run: Annotated[str | None, run_of("lm")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,

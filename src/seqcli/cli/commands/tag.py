@@ -10,7 +10,7 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.lines import Printer, answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
 from seqcli.errors import ConfigError
 
@@ -36,7 +36,7 @@ def tag(
     pretokenized: Annotated[
         bool, typer.Option("--pretokenized", help="The words of a text have spaces between them already.")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("tag")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,

@@ -11,7 +11,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.lines import Printer, answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads, flags_of, with_flags
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, flags_of, run_of, with_flags
 from seqcli.core import runs
 from seqcli.core.catalogue import newest
 from seqcli.core.config import made
@@ -46,7 +46,7 @@ def translate(
     train: Annotated[
         bool, typer.Option("--train", help="When there is no model yet, train one on FILE first, without asking.")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("translate")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
