@@ -22,6 +22,7 @@ class TranslateOptions(BySequences):
     vocab_size: Annotated[int, Limits(ge=8)] | None = again(
         BySequences, "vocab_size", auto="30000 for word, by the data for bpe"
     )
+    lowercase_source: bool = option("Tokens", "Lower-case the words of sources alone (word).", False)
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe")
 
     hidden: Positive | None = again(BySequences, "hidden", auto="128 or 256")
