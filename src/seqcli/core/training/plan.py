@@ -10,6 +10,7 @@ from seqcli.core import tokenizers
 from seqcli.core.config import Fraction, Limits, Positive, decided, option_name, options
 from seqcli.core.options import (
     Budget,
+    LearningRate,
     RecurrentOptions,
     RecurrentTextOptions,
     TextOptions,
@@ -31,7 +32,7 @@ class Plan(TrainingOptions):
 
     device: Literal["cpu", "cuda", "mps"] = decided()
     precision: Literal["fp32", "bf16", "fp16"] = decided()
-    lr: Annotated[float, Limits(gt=0)] = decided()
+    lr: LearningRate = decided()
 
 
 @options

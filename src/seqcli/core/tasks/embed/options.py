@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from seqcli.core.config import Fraction, Limits, Positive, again, option, options
-from seqcli.core.options import TextOptions
+from seqcli.core.options import Length, TextOptions, VocabularySize
 
 
 @options
@@ -15,7 +15,7 @@ class EmbedOptions(TextOptions):
     valid_split: Fraction = again(TextOptions, "valid_split", 0.0)
     tokens: Literal["word"] = again(TextOptions, "tokens", "word")
     min_count: Positive = again(TextOptions, "min_count", 5)
-    vocab_size: Annotated[int, Limits(ge=8)] | None = again(TextOptions, "vocab_size", auto="all")
+    vocab_size: VocabularySize | None = again(TextOptions, "vocab_size", auto="all")
     embedding_dim: Positive = option("Model", "Width of the embedding.", 100)
 
     objective: Literal["skipgram", "cbow"] = option(
@@ -30,10 +30,8 @@ class EmbedOptions(TextOptions):
         "Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3
     )
 
-    epochs: Annotated[float, Limits(gt=0)] | None = again(
-        TextOptions, "epochs", auto="5 to 200, by the length of the text"
-    )
-    minutes: Annotated[float, Limits(gt=0)] | None = again(TextOptions, "minutes")
+    epochs: Length | None = again(TextOptions, "epochs", auto="5 to 200, by the length of the text")
+    minutes: Length | None = again(TextOptions, "minutes")
 
     window: Positive = option("Optimization", "How far a word sees to each side.", 5)
     optimizer: Literal["sgd"] = again(TextOptions, "optimizer", "sgd")
