@@ -43,8 +43,7 @@ COMMANDS = {
     "plot": Entry(
         "plot",
         "plot",
-        "Draw a run's losses, a translation's attention, or word vectors, into a file: "
-        "[bold]seqcli plot -o losses.png[/]",
+        "Draw losses, attention, word vectors or a forecast of a run into a file: [bold]seqcli plot -o losses.png[/]",
     ),
     "export": Entry(
         "export",

@@ -46,6 +46,14 @@ def evaluate(
         int | None,
         typer.Option("--beam", min=1, help="Width of the search (translate); 1 is greedy.", show_default="5"),
     ] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option("--windows", min=1, help="Forecasts of each series (forecast).", show_default="as many as fit"),
+    ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option("--step", min=1, help="Steps between them (forecast).", show_default="the horizon"),
+    ] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -56,7 +64,8 @@ def evaluate(
 
     A language model's perplexity and bits per character; a translation model's BLEU, chrF, TER and exact match; a
     tagger's or classifier's accuracy, F1 of every label, and what it takes for what; for word vectors how their cosines
-    agree with the scores in a file of WORD TAB WORD TAB SCORE lines.
+    agree with the scores in a file of WORD TAB WORD TAB SCORE lines; a forecaster's sMAPE, MASE, OWA, wQL and coverage
+    by rolling origin, beside naive forecasts.
     """
     found: dict[str, dict[str, Any]] = {}
     names: list[str | None] = [*run] if run else [None]
@@ -67,7 +76,8 @@ def evaluate(
         if name is None:
             say(f"Run {path.name}:")
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
-        options = asked(model, label, {"beam": beam, "skip_bad_lines": skip_bad_lines or None})
+        given = {"beam": beam, "skip_bad_lines": skip_bad_lines or None, "windows": windows, "step": step}
+        options = asked(model, label, given)
         plan = model.plan.as_dict()
         found[label] = named_by_loss(model.evaluate(file, say=say, **options), plan)
         if plan.get("loss") == "mse":

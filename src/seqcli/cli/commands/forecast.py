@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.choosing import chosen
 from seqcli.cli.draw.curves import show_forecast
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
 from seqcli.core.config import refusal
 from seqcli.core.events import silent
@@ -45,7 +46,7 @@ def forecast(
     skip_bad_lines: Annotated[
         bool, typer.Option("--skip-bad-lines", help="Pass over lines that are not as they should be, and count them.")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("forecast")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -59,7 +60,8 @@ def forecast(
     shares = percents(levels)
     if output is not None:
         check_target(output)
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="forecast")
+    place = chosen(run, runs_dir, "forecast", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="forecast")
     names = [name.strip() for name in console.typed(series).split(",")] if series is not None else None
     made = model.forecast(
         file,

@@ -10,7 +10,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.command import run_names
-from seqcli.cli.draw.pictures import Attention, Losses, Plane, check_suffix, draw
+from seqcli.cli.draw.pictures import Attention, Fan, Losses, Picture, Plane, check_suffix, draw
 from seqcli.cli.options import A_RUN, Device, Json, RunsDir, Threads
 from seqcli.core import runs
 from seqcli.core.catalogue import BEST, find, read_run
@@ -18,6 +18,7 @@ from seqcli.core.files import check_target
 from seqcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from seqcli.core.tasks.forecast.trained import Forecaster
     from seqcli.core.tasks.translate.trained import Translator
 
 FREQUENT = 100  # words that are drawn where none are named
@@ -29,6 +30,10 @@ class What(str, Enum):
     loss = "loss"
     attention = "attention"
     vectors = "vectors"
+    forecast = "forecast"
+
+
+TASK = {What.attention: "translate", What.vectors: "embed", What.forecast: "forecast"}  # what a picture needs
 
 
 def plot(
@@ -42,7 +47,7 @@ def plot(
         ),
     ] = None,
     what: Annotated[
-        What, typer.Option("--what", help="The losses, where a translation looks, or words as points.")
+        What, typer.Option("--what", help="The losses, where a translation looks, words as points, a forecast.")
     ] = What.loss,
     text: Annotated[
         str | None,
@@ -51,6 +56,10 @@ def plot(
             help="The sentence to translate, for --what attention; the words, for --what vectors.",
             show_default="the 100 most frequent words",
         ),
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option("--series", metavar="NAME", help="For --what forecast, which one.", show_default="the first"),
     ] = None,
     output: Annotated[
         Path | None,
@@ -63,7 +72,7 @@ def plot(
     threads: Threads = 0,
     json: Json = False,
 ) -> None:
-    """Draw a run's losses, a translation's attention, or word vectors, into a file: [bold]seqcli plot -o losses.png[/]
+    """Draw losses, attention, word vectors or a forecast of a run into a file: [bold]seqcli plot -o losses.png[/]
 
     Word vectors are drawn along the two directions in which they differ most (principal components).
 
@@ -73,19 +82,25 @@ def plot(
         check_suffix(output)
         check_target(output)
     text = console.typed(text) if text is not None else None
-    if what is What.loss and text is not None:
-        raise ConfigError("--text is the sentence for --what attention; a picture of the losses has none.")
+    if what in (What.loss, What.forecast) and text is not None:
+        raise ConfigError("--text is the sentence for --what attention; other pictures have none.")
     if what is What.attention and text is None:
         raise ConfigError('--what attention needs a sentence to translate: --text "..."')
-    path = find(run, runs_dir, {What.attention: "translate", What.vectors: "embed"}.get(what))
+    if what is not What.forecast and series is not None:
+        raise ConfigError("--series is for --what forecast.")
+    path = find(run, runs_dir, TASK.get(what))
     name = path.name if path.is_dir() else path.parent.name if path.name == BEST else path.stem
-    picture: Losses | Attention | Plane
+    picture: Picture
     if what is What.loss:
         picture, title = losses_of(path), f"{name}: losses"
     elif what is What.vectors:
         vectors = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="embed")
         words = (text or "").split() or [word for word in vectors.words if word.isalpha()][:FREQUENT]
         picture, title = Plane(words, vectors.plane(words)), f"{name}: word vectors"
+    elif what is What.forecast:
+        forecaster = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="forecast")
+        shown = console.typed(series) if series is not None else forecaster.series.ids[0]
+        picture, title = fan_of(forecaster, shown), f"{name}: {shown}"
     else:
         assert text is not None
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate")
@@ -118,6 +133,13 @@ def losses_of(path: Path) -> Losses:
     loss = found.options.as_dict().get("loss", "cross-entropy")
     label = "loss (nats per token)" if loss == "cross-entropy" else f"loss ({loss})"
     return Losses(curves["loss"], curves["val_loss"], label)
+
+
+def fan_of(model: "Forecaster", series: str) -> Fan:
+    """The forecast of one series. Raises ConfigError if there is none of that name."""
+    made = model.forecast(series=[series])
+    intervals = [(share, made.lower[share][0].tolist(), made.upper[share][0].tolist()) for share in made.lower]
+    return Fan(made.past_times[0], made.past[0].tolist(), made.times[0], made.median[0].tolist(), intervals)
 
 
 def attention_of(model: "Translator", text: str) -> Attention:

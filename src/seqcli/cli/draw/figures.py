@@ -26,8 +26,22 @@ def in_order(*runs: Mapping[str, Any]) -> list[str]:
 
 def lines(figures: Mapping[str, Any]) -> list[str]:
     """The figures of one run, a line each."""
+    if "beside" in figures:
+        return beside_lines(figures)
     names = {key: OF_LABELS.get(key, NAMES[key][0]) if "labels" in figures else NAMES[key][0] for key in NAMES}
     return [f"{names[key]:<{WIDTH}}{console.figure(NAMES[key][1], figures[key])}" for key in in_order(figures)]
+
+
+def beside_lines(figures: Mapping[str, Any]) -> list[str]:
+    """The figures of one run in a column, and beside it those of the plain ways to do the same."""
+    columns: dict[str, Mapping[str, Any]] = {"this model": figures, **figures["beside"]}
+    wide = max(map(len, columns)) + 2
+    found = [" " * WIDTH + "".join(f"{name:>{wide}}" for name in columns)]
+    for key in in_order(figures):
+        name, form = NAMES[key]
+        cells = (console.figure(form, column[key]) if key in column else "" for column in columns.values())
+        found.append((f"{name:<{WIDTH}}" + "".join(f"{cell:>{wide}}" for cell in cells)).rstrip())
+    return found
 
 
 def label_lines(figures: Mapping[str, Any]) -> list[str]:

@@ -130,6 +130,72 @@ def _chart(label: str, train: Points, valid: Points, best: tuple[int, float] | N
     return "\n".join([*parts, "</svg>"])
 
 
+def fan_page(
+    title: str,
+    past_times: Sequence[str],
+    past: Sequence[float],
+    times: Sequence[str],
+    median: Sequence[float],
+    intervals: Sequence[tuple[float, Sequence[float], Sequence[float]]],
+) -> str:
+    """A series and its forecast with intervals (percent, lower, upper), and the numbers as a table."""
+    width, height, left, top, bottom = 900, 420, 72, 14, 40
+    ends = [value for _, lower, upper in intervals for value in (*lower, *upper)]
+    levels = _axis([value for value in (*past, *median, *ends) if math.isfinite(value)])
+    y0, y1, n = levels[0], levels[-1], len(past)
+    every = [*past_times, *times]
+
+    def x(step: int) -> float:
+        return round(left + step / max(1, len(every) - 1) * (width - left - 12), 1)
+
+    def y(value: float) -> float:
+        return round(height - bottom - (value - y0) / (y1 - y0) * (height - bottom - top), 1)
+
+    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    for level in levels:
+        parts.append(f'<path class="grid" d="M{left} {y(level)}H{width - 12}"/>')
+        parts.append(f'<text x="{left - 8}" y="{y(level) + 4}" text-anchor="end">{level:,.10g}</text>')
+    for tick in sorted({round(k * (len(every) - 1) / 5) for k in range(6)}):
+        anchor = "start" if tick == 0 else "end" if tick == len(every) - 1 else "middle"
+        name = escape(visible(every[tick]))
+        parts.append(f'<text x="{x(tick)}" y="{height - bottom + 20}" text-anchor="{anchor}">{name}</text>')
+    for _, lower, upper in sorted(intervals, reverse=True):
+        there = [f"{x(n + k)},{y(value)}" for k, value in enumerate(lower)]
+        back = [f"{x(n + k)},{y(value)}" for k, value in enumerate(upper)]
+        parts.append(f'<polygon class="band" points="{" ".join([*there, *reversed(back)])}"/>')
+    for piece in _pieces(past):
+        line = " ".join(f"{x(k)},{y(past[k])}" for k in piece)
+        parts.append(f'<polyline class="train" points="{line}"/>')
+    line = " ".join(f"{x(n + k)},{y(value)}" for k, value in enumerate(median))
+    parts.append(f'<polyline class="valid" points="{line}"/></svg>')
+    shares = [f"{share:g} %" for share, _, _ in intervals]
+    key = f'<span class="key">past</span> <span class="key v">median</span> and intervals of {", ".join(shares)}'
+    head = "".join(f"<th>{share} from</th><th>to</th>" for share in shares)
+    rows = "\n".join(
+        f"<tr><td>{escape(visible(time))}</td><td>{middle:,.6g}</td>"
+        + "".join(f"<td>{lower[k]:,.6g}</td><td>{upper[k]:,.6g}</td>" for _, lower, upper in intervals)
+        + "</tr>"
+        for k, (time, middle) in enumerate(zip(times, median, strict=True))
+    )
+    table = (
+        "<details><summary>Numbers</summary><div class=wide><table>\n"
+        f"<thead><tr><th></th><th>median</th>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div></details>"
+    )
+    style = LOSS_STYLE.replace("46rem", "60rem") + "svg .band { fill: var(--valid); opacity: .18; }\n"
+    return _page(title, style, "\n".join([*parts, f"<p>{key}</p>", table]))
+
+
+def _pieces(values: Sequence[float]) -> list[list[int]]:
+    """The numbers of the values between gaps, piece by piece."""
+    pieces: list[list[int]] = [[]]
+    for k, value in enumerate(values):
+        if math.isfinite(value):
+            pieces[-1].append(k)
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
 def _span(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     return (low, high) if high > low else (low - 0.5, high + 0.5)

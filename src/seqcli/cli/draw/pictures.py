@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.cli.console import figure, warn
 from seqcli.cli.draw.labels import cut, one_line, visible
-from seqcli.cli.draw.page import attention_page, loss_page, plane_page
+from seqcli.cli.draw.page import attention_page, fan_page, loss_page, plane_page
 from seqcli.cli.draw.placing import place
 from seqcli.core.files import write_whole
 from seqcli.errors import ConfigError
@@ -83,13 +83,27 @@ class Plane:
     points: Sequence[tuple[float, float]]
 
 
+@dataclass(frozen=True)
+class Fan:
+    """A series and its forecast: the last values of its past, and for each step to come the median and intervals."""
+
+    past_times: Sequence[str]
+    past: Sequence[float]  # NaN where nothing was observed
+    times: Sequence[str]
+    median: Sequence[float]
+    intervals: Sequence[tuple[float, Sequence[float], Sequence[float]]]  # percent, lower ends, upper ends
+
+
+Picture = Losses | Attention | Plane | Fan
+
+
 def check_suffix(path: Path) -> None:
     """Raises ConfigError when the name does not say which kind of picture it is."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}: that says what to draw.")
 
 
-def draw(picture: Losses | Attention | Plane, path: Path, title: str) -> None:
+def draw(picture: Picture, path: Path, title: str) -> None:
     """Write the picture in the format that the name's end says. Raises ConfigError, OSError."""
     check_suffix(path)
     title = one_line(title)
@@ -98,11 +112,15 @@ def draw(picture: Losses | Attention | Plane, path: Path, title: str) -> None:
             page = loss_page(title, picture.label, picture.train, picture.valid)
         elif isinstance(picture, Plane):
             page = plane_page(title, picture.words, picture.points)
+        elif isinstance(picture, Fan):
+            page = fan_page(title, picture.past_times, picture.past, picture.times, picture.median, picture.intervals)
         else:
             page = attention_page(title, picture.source, picture.target, picture.weights)
         write_whole(path, page.encode("utf-8", "replace"))
     elif isinstance(picture, Losses):
         _save(path, title, size=(7.2, 4.4), plot=lambda axes: _losses(axes, picture))
+    elif isinstance(picture, Fan):
+        _save(path, title, size=(9.0, 4.4), plot=lambda axes: _fan(axes, picture))
     elif isinstance(picture, Plane):
         _save(path, title, size=(9.0, 7.0), plot=lambda axes: _plane(axes, picture))
     else:
@@ -176,6 +194,20 @@ def _losses(axes: "Axes", picture: Losses) -> None:
     axes.set_ylabel(picture.label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
+
+
+def _fan(axes: "Axes", picture: Fan) -> None:
+    n, every = len(picture.past), [*picture.past_times, *picture.times]
+    steps = range(n, n + len(picture.times))
+    axes.plot(range(n), picture.past, color=TRAIN, linewidth=1.4, label="past")
+    for share, lower, upper in sorted(picture.intervals, reverse=True):
+        shade = 0.12 + 0.25 * (1 - share / 100)
+        axes.fill_between(steps, lower, upper, color=VALID, alpha=shade, linewidth=0, label=f"{share:g} %")
+    axes.plot(steps, picture.median, color=VALID, linewidth=1.8, label="median")
+    ticks = [round(k * (len(every) - 1) / 5) for k in range(6)] if len(every) > 6 else range(len(every))
+    axes.set_xticks(list(ticks), [visible(every[k]) for k in ticks])
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, loc="upper left")
 
 
 def _plane(axes: "Axes", picture: Plane) -> None:

@@ -18,7 +18,7 @@ from seqcli.errors import ConfigError
 class Task:
     """A task: what it is called, how it is recognized, and where its parts are.
 
-    The four classes are given as "module.Class" within the folder of the task.
+    Its classes and functions are given as "module.Name" within the folder of the task.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Task:
     file_class: str
     trained_class: str
     suffixes: tuple[str, ...] = ()  # the endings of file names that this task is chosen for
+    fits_function: str = ""  # tells by its content whether a file is for this task, where another has that suffix too
     told_by: tuple[str, ...] = ()  # options that only this task has, so that it is chosen when they are given
     reads_directories: bool = False
     needs_torch: bool = True  # whether a trained model needs torch to be used on a CPU
@@ -55,8 +56,16 @@ class Task:
         """The class of its trained models: see core.trained.Trained."""
         return self._found(self.trained_class)
 
+    def fits(self, path: Path) -> bool | None:
+        """Whether a file is for this task, by its first lines; None if it may be or not.
+
+        Raises DataError for a file that cannot be read.
+        """
+        found: bool | None = self._found(self.fits_function)(path)
+        return found
+
     def _found(self, place: str) -> Any:
-        """Import a class, given as "module.Class"."""
+        """Import a class or function, given as "module.Name"."""
         module, name = place.split(".")
         return getattr(import_module(f"seqcli.core.tasks.{self.name}.{module}"), name)
 
@@ -137,7 +146,8 @@ TASKS: dict[str, Task] = {
             job_class="job.ForecastJob",
             file_class="file.ForecasterFile",
             trained_class="trained.Forecaster",
-            suffixes=(".parquet",),
+            suffixes=(".csv", ".parquet"),
+            fits_function="sniffing.fits",
             told_by=("horizon", "seasons", "id_column", "time_column", "value_column", "known", "past", "static"),
         ),
     )
@@ -156,7 +166,8 @@ def task_for(values: Mapping[str, Any]) -> Task:
     """Return the task that these options are for.
 
     It is the one that they name, or else one that has an option which no other task has, or else the one for the name
-    of the first file. Raises ConfigError when they name a task that does not exist.
+    of the first file and, where several tasks read such files, for its first lines. Raises ConfigError when they name a
+    task that does not exist, or when the file may be for either of two; DataError for a file that cannot be read.
     """
     if (named := values.get("task")) is not None:
         return task(named) if isinstance(named, str) else task(str(named))
@@ -166,12 +177,29 @@ def task_for(values: Mapping[str, Any]) -> Task:
     files = values.get("files")
     first = files[0] if isinstance(files, (list, tuple)) and files else ""
     suffix = Path(first).suffix.lower() if isinstance(first, str) else ""
-    return next((known for known in TASKS.values() if suffix in known.suffixes), TASKS[DEFAULT])
+    able = [known for known in TASKS.values() if suffix in known.suffixes]
+    return _by_content(Path(first), able) if len(able) > 1 else able[0] if able else TASKS[DEFAULT]
+
+
+def _by_content(path: Path, able: list[Task]) -> Task:
+    """Return the one of several tasks that a file is for. The first of them cannot tell; the others can."""
+    first, *others = able
+    for known in others:
+        found = known.fits(path)
+        if found:
+            return known
+        if found is None:
+            ways = ", or ".join(f"seqcli train --task {each.name} {path}" for each in (known, first))
+            raise ConfigError(f"{path} may be for a {known.noun} or for a {first.noun}. Say which: {ways}")
+    return first
 
 
 def tasks_to_measure_on(path: Path, lines: list[str]) -> tuple[str, ...]:
     """Return the tasks whose models can be measured on a file, by its ending and, for a table, by its first lines."""
     suffix = path.suffix.lower()
+    series = TASKS["forecast"]
+    if suffix in series.suffixes and lines and series.fits(path) is not False:
+        return ("forecast",)
     if suffix == ".conllu":
         return ("tag",)
     if suffix not in (".tsv", ".csv"):

@@ -12,6 +12,11 @@ from seqcli.core.tasks.forecast.rows import TextTable
 Looks = Literal["series", "labels", "either"]
 
 
+def fits(path: Path) -> bool | None:
+    """Return whether a table holds series of numbers; None if its columns may also be texts and their labels."""
+    return {"series": True, "labels": False, "either": None}[looks_like(path)]
+
+
 def looks_like(path: Path) -> Looks:
     """Return whether a table looks like series of numbers or like labelled texts, by its first rows.
 

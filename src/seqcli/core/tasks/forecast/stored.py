@@ -17,7 +17,7 @@ from seqcli.core.tasks.forecast.series import Column, Series
 
 Bytes = NDArray[np.uint8]
 KEPT = 1_000_000  # values that are kept of all series together, if they are enough for the network
-LONGEST = 1 << 40  # steps of all series: no sum of lengths may overflow
+LONGEST = 1 << 50  # the largest number of a time on the grid
 KINDS = ("known", "past", "static")
 
 
@@ -78,49 +78,74 @@ def read_stored(value: object) -> Series:
     head = strict_json.loads(data[8:end].decode("utf-8"))
     if not isinstance(head, dict) or set(head) != {"frequency", "ids", *KINDS}:
         raise ValueError("no series")
-    ids = head["ids"]
-    if not _texts(ids) or not ids or len(set(ids)) != len(ids):
+    ids = texts(head["ids"])
+    if not ids or len(set(ids)) != len(ids):
         raise ValueError("no names of series")
-    if not all(isinstance(head[kind], dict) for kind in KINDS):
-        raise ValueError("no columns")
-    S, at = len(ids), end
-
-    def array(count: int, kind: str) -> NDArray[Any]:
-        nonlocal at
-        if len(data) - at < 8 * count:
-            raise ValueError("fewer numbers than there should be")
-        found = np.frombuffer(data, kind, count, at).astype(kind[1:])
-        at += 8 * count
-        return found
-
-    offsets, starts, ends = array(S + 1, "<i8"), array(S, "<i8"), array(S, "<i8")
+    numbers, S = Numbers(data, end), len(ids)
+    offsets, starts, ends = numbers.integers(S + 1), numbers.integers(S), numbers.integers(S)
     lengths = np.diff(offsets)
-    if offsets[0] != 0 or not (0 <= offsets[-1] < LONGEST) or (lengths < 0).any() or (offsets < 0).any():
+    if offsets[0] != 0 or (offsets < 0).any() or (lengths < 0).any() or offsets[-1] > len(data):
         raise ValueError("lengths that no series have")
     if (ends < 0).any() or (ends > lengths).any() or (np.abs(starts) > LONGEST).any():
         raise ValueError("ends that no series have")
     N = int(offsets[-1])
-    values = array(N, "<f8")
-    if np.isinf(values).any():
-        raise ValueError("values that are no numbers")
+    values = numbers.floats(N)
     columns: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     for kind in KINDS:
+        if not isinstance(head[kind], dict):
+            raise ValueError("no columns")
         for name, names in head[kind].items():
-            if kind == "static" and names is not None:
-                if not _texts(names) or len(names) != S:
-                    raise ValueError("a column of no texts")
-                columns[kind][name] = names
-            elif names is None:
-                columns[kind][name] = array(S if kind == "static" else N, "<f8")
+            if names is None:
+                columns[kind][name] = numbers.floats(S if kind == "static" else N)
+            elif kind == "static":
+                columns[kind][name] = texts(names, S)
             else:
-                codes = array(N, "<i8")
-                if not _texts(names) or (codes < -1).any() or (codes >= len(names)).any():
-                    raise ValueError("a column of unknown names")
-                columns[kind][name] = codes.astype(np.int32), names
-    if at != len(data):
-        raise ValueError("more numbers than there should be")
+                columns[kind][name] = numbers.codes(N, len(texts(names))), names
+    numbers.check_end()
     return Series(ids, offsets, starts, values, ends, Frequency.of(head["frequency"]), **columns)
 
 
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+class Numbers:
+    """The numbers behind the header, read one array after the other. Everything raises ValueError for what is wrong."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data, self._at = data, at
+
+    def _next(self, count: int, kind: str) -> NDArray[Any]:
+        if len(self._data) - self._at < 8 * count:
+            raise ValueError("fewer numbers than there should be")
+        found = np.frombuffer(self._data, kind, count, self._at).astype(kind[1:])
+        self._at += 8 * count
+        return found
+
+    def integers(self, count: int) -> NDArray[np.int64]:
+        """Read so many whole numbers."""
+        return self._next(count, "<i8")
+
+    def floats(self, count: int) -> NDArray[np.float64]:
+        """Read so many numbers, none of them infinite."""
+        found = self._next(count, "<f8")
+        if np.isinf(found).any():
+            raise ValueError("values that are no numbers")
+        return found
+
+    def codes(self, count: int, names: int) -> NDArray[np.int32]:
+        """Read which of so many names each of `count` steps has; -1 is none."""
+        found = self.integers(count)
+        if (found < -1).any() or (found >= names).any():
+            raise ValueError("a column of unknown names")
+        return found.astype(np.int32)
+
+    def check_end(self) -> None:
+        """Raise ValueError if there are more numbers."""
+        if self._at != len(self._data):
+            raise ValueError("more numbers than there should be")
+
+
+def texts(value: object, count: int | None = None) -> list[str]:
+    """Check that a value is a list of texts, of so many where that is given, and return it."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("no list of texts")
+    if count is not None and len(value) != count:
+        raise ValueError("not a text for each series")
+    return value

@@ -44,6 +44,7 @@ class Forecast:
     lower: dict[float, Floats]  # by percent of the interval: (S, H)
     upper: dict[float, Floats]
     past: list[Floats]  # (S,) the last values before the forecast
+    past_times: list[list[str]]
 
     @property
     def columns(self) -> list[str]:
@@ -129,7 +130,7 @@ class Forecaster(NetworkTrained):
         rows, ends = np.arange(len(found)), found.ends
         lower, upper = [(50 - s / 2) / 100 for s in shares], [(50 + s / 2) / 100 for s in shares]
         made = self._predicted(found, rows, ends, [0.5, *lower, *upper], samples, seed)
-        n = len(shares)
+        n, shown = len(shares), 3 * self.plan.horizon  # steps of the past that a picture shows
         steps = np.arange(self.plan.horizon)
         return Forecast(
             found.ids,
@@ -138,7 +139,11 @@ class Forecaster(NetworkTrained):
             made.quantiles[..., 0],
             {share: made.quantiles[..., 1 + k] for k, share in enumerate(shares)},
             {share: made.quantiles[..., 1 + n + k] for k, share in enumerate(shares)},
-            [found.of(k)[-2 * self.plan.horizon :] for k in range(len(found))],
+            [found.of(k)[-shown:] for k in range(len(found))],
+            [
+                found.frequency.texts(found.starts[k] + np.arange(max(0, end - shown), end))
+                for k, end in enumerate(ends.tolist())
+            ],
         )
 
     def _joined(self, data: "str | Path | Frame | None", skip_bad_lines: bool, say: Say) -> tuple[Series, Ints]:
