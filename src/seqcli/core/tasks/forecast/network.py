@@ -65,7 +65,7 @@ class DirectForecaster(Network):
         self.from_known = nn.Linear(known + static, D, bias=False) if known + static else None
         self.at = nn.Parameter(torch.empty(plan.horizon, D))
         self.deeper = nn.Linear(D, D)
-        self.out = nn.Linear(D, self.head.size)
+        self.out = FromZero(D, self.head.size)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Set what belongs to the network itself: no candidate is preferred, and steps differ a little."""
@@ -120,7 +120,7 @@ class StepForecaster(Network):
         self.stack = Stack(plan.cell, inputs, plan.hidden, plan.layers, dropout=plan.dropout)
         self.dropout = Dropout(plan.dropout)
         self.choice = nn.Linear(plan.hidden, len(self.lags))
-        self.out = nn.Linear(plan.hidden, self.head.size)
+        self.out = FromZero(plan.hidden, self.head.size)
 
     def inputs(self, batch: Batch, z: Tensor, there: Tensor, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return x (B, T, I) for the steps `first` to `last` of a window, and the lagged values with whether there are
@@ -160,6 +160,15 @@ class StepForecaster(Network):
         x, _, _ = self.inputs(batch, batch.z, batch.observed, C - self.reading, C)
         _, state = self.stack(x)
         return batch.z, batch.observed, state
+
+
+class FromZero(nn.Linear):
+    """A linear layer that begins as zero, so that an untrained network forecasts the mean of the naive forecasts."""
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Set weights and biases to zero."""
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
 
 
 def signature(batch: Batch) -> Tensor:
