@@ -12,7 +12,7 @@ from seqcli.errors import ConfigError, DataError
 IDS = "unique_id id series series_id item item_id store store_id sku product product_id ticker symbol sensor sensor_id"
 TIMES = "ds date time timestamp datetime date_time day week month quarter year period step t index hour datum zeit jahr"
 VALUES = "y value values target sales demand quantity count close price amount consumption load wert"
-MOSTLY = 0.9  # the part of its cells that must be of a kind so that a column is
+MOSTLY = 0.7  # the part of its cells that must be of a kind so that a column is; the others are called wrong
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def find_roles(path: Path, peek: Peek, asked: Asked) -> Roles:
     time = None if asked.time is None else peek.find(path, asked.time)
     free = [k for k in free if k not in (value, id_, time)]
     if time is None:
-        time = _time(peek, free)
+        time = _time(peek, free, value is not None)
         free = [k for k in free if k != time]
     if id_ is None:
-        id_ = _id(path, peek, free, time)
+        id_ = _id(path, peek, free, time, value is not None)
         free = [k for k in free if k != id_]
     numeric = [k for k in free if peek.numbers(k)]
     if value is not None:
@@ -135,25 +135,34 @@ def _named(peek: Peek, columns: Sequence[int], names: str) -> list[int]:
     return sorted((k for k in columns if plain[k] in order), key=lambda k: order.index(plain[k]))
 
 
-def _time(peek: Peek, columns: Sequence[int]) -> int | None:
-    """Return the column of times: of dates if there is one, else of steps."""
+def _time(peek: Peek, columns: Sequence[int], valued: bool) -> int | None:
+    """Return the column of times: of dates if there is one, else of steps, unless it has the only numbers.
+
+    `valued` says that the column of values is another one.
+    """
     named = _named(peek, columns, TIMES)
     dates = [k for k in (*named, *columns) if peek.dates(k)]
+    if dates or not (valued or sum(map(peek.numbers, columns)) > 1):
+        return next(iter(dates), None)
     steps = [k for k in named if peek.numbers(k) and all(map(is_integer, peek.cells(k)))]
-    unnamed = [k for k in columns if peek.steps(k)] if len(columns) > 1 else []
-    return next(iter(dates or steps or unnamed), None)
+    return next(iter(steps or [k for k in columns if peek.steps(k)]), None)
 
 
-def _id(path: Path, peek: Peek, columns: Sequence[int], time: int | None) -> int | None:
-    """Return the column of names of series, if there is one. Raises ConfigError if there may be several."""
+def _id(path: Path, peek: Peek, columns: Sequence[int], time: int | None, valued: bool) -> int | None:
+    """Return the column of names of series, if there is one. Raises ConfigError if there may be several.
+
+    `valued` says that the column of values is another one.
+    """
+    if len(columns) == 1 and not valued:
+        return None
     named = [k for k in _named(peek, columns, IDS) if not _counts_rows(peek, k, time)]
-    if named and len(columns) > 1:
+    if named:
         return named[0]
     texts = [k for k in columns if not peek.numbers(k) and not peek.dates(k)]
     if len(texts) > 1:
         names = " and ".join(repr(peek.names[k]) for k in texts)
         raise ConfigError(f"{path} has several columns of texts, {names}; say which one names the series: --id-column.")
-    return texts[0] if texts and len(columns) > 1 else None
+    return texts[0] if texts else None
 
 
 def _counts_rows(peek: Peek, k: int, time: int | None) -> bool:

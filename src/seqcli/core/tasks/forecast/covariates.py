@@ -157,7 +157,7 @@ class Covariates:
 
 
 def missing_known(series: Series, horizon: int) -> str | None:
-    """Return a sentence that says for which series and times the future of known covariates is missing, None if none is.
+    """Return a sentence that says for which series and times known covariates lack their future, else None.
 
     The future is the `horizon` steps after the last observed value of each series. A cell without a value counts as
     missing.
@@ -209,7 +209,7 @@ def _learnt(name: str, column: Column) -> Numeric | Categories:
         names = tuple(text for text, count in zip(column[1], used, strict=True) if count)
         if len(names) > MOST:
             raise ConfigError(
-                f"Column {name!r} has {len(names):,} categories, but only {MOST} are possible; join some or leave it out."
+                f"Column {name!r} has {len(names):,} categories; at most {MOST} are possible, so join some."
             )
         return Categories(names)
     observed = column[~np.isnan(column)]

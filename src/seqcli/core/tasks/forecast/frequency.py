@@ -62,7 +62,7 @@ class Frequency:
             offsets = np.array([0, len(times)])
         dated = times.dtype.kind == "M"
         plain: Ints = times.astype("datetime64[s]").astype(np.int64) if dated else times.astype(np.int64)
-        written = pattern or ("%Y-%m-%d %H:%M:%S" if dated else "")
+        written = (pattern or "%Y-%m-%d %H:%M:%S") if dated else ""
         base = cls("seconds" if dated else "integers", 1, pattern=written, offset=offset, zone=zone)
         return Search(plain, offsets, ids, base, place).frequency(given)
 

@@ -161,7 +161,10 @@ def _constant(rows: Rows, name: str, offsets: Ints) -> list[str] | Floats:
         numbers = np.fmax.reduceat(column, offsets[:-1])
         differs = (column != np.repeat(numbers, counts)) & ~np.isnan(column)
     if differs.any():
-        row = int(np.argmax(differs))
+        k = int(rows.codes[np.argmax(differs)])
+        inside: NDArray[Any] = (codes if isinstance(column, tuple) else column)[offsets[k] : offsets[k + 1]]
+        given = np.flatnonzero(inside >= 0 if isinstance(column, tuple) else ~np.isnan(inside))
+        row = int(offsets[k] + given[np.argmax(inside[given] != inside[given[0]])])
         raise DataError(
             f"{rows.place(row)}: column {name!r} changes within series {rows.ids[rows.codes[row]]!r}, so it is not "
             "static. Name it by --known if its future is known, else by --past."

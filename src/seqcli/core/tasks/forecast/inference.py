@@ -13,7 +13,8 @@ from seqcli.errors import DataError
 EVIDENCE = 4  # a series with as many distances, all alike and longer than those of the others, has another frequency
 SURE = 20  # as EVIDENCE, among series that have gaps themselves
 MOSTLY = 0.9  # if more of the distances fit one grid, the others are called wrong, and no finer grid is looked for
-SPARSE = 0.2  # a grid of which a smaller part is observed is none
+SPARSE = 0.2  # a grid finer than most distances, of which a smaller part is observed, is none
+EMPTY = 0.02  # and so is any grid, of which a smaller part is observed, if few distances are alike
 MEND = "Give times at equal distances; where a value is missing, leave its row out or its cell empty."
 
 
@@ -56,15 +57,21 @@ class Search:
         fits = distances % step == 0
         if fits.all():
             self._check_alike(distances, step)
+            if (distances == step).mean() < 0.5 and self._observed(values, step) < EMPTY:
+                self._irregular()
             return step
         self._name_two()
         if fits.mean() >= MOSTLY:
             self._name_misfit(replace(self.base, step=step), values % step)
         finest = int(np.gcd.reduce(distances))
-        spans = int((values[self.offsets[1:] - 1] - values[self.offsets[:-1]]).sum())
-        if len(values) < SPARSE * (spans // finest + len(self.offsets) - 1):
+        if self._observed(values, finest) < SPARSE:
             self._irregular()
         return finest
+
+    def _observed(self, values: Ints, step: int) -> float:
+        """Return which part of a grid is observed, from the first to the last time of each series."""
+        spans = values[self.offsets[1:] - 1] - values[self.offsets[:-1]]
+        return float(len(values) / (spans // step + 1).sum())
 
     def _check_alike(self, distances: Ints, step: int) -> None:
         """Raise DataError if the distances of some series are all longer than the step in the same way."""

@@ -64,7 +64,7 @@ class TextTable:
         self.delimiter = sniff(lines)
         rows = []
         try:
-            for row in csv.reader(lines, delimiter=self.delimiter):
+            for row in csv.reader(lines, delimiter=self.delimiter, strict=True):
                 rows.append([cell.strip() for cell in row])
         except csv.Error:
             pass  # it is said when the file is read from its beginning
