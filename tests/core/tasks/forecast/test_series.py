@@ -83,7 +83,10 @@ def test_a_bare_column(tmp_path: Path, text: str, id_: str, values: list[float])
             "store,date,sales\n1,2024-01-01,5\n1,2024-01-02,6\n2,2024-01-01,7\n2,2024-01-02,8\n",
             {"1": [5, 6], "2": [7, 8]},
         ),
-        ("id,ds,y\n1,2024-01-01,5\n2,2024-01-02,6\n3,2024-01-03,7\n", {"id": [1, 2, 3], "y": [5, 6, 7]}),
+        ("id,ds,y\n1,2024-01-01,5\n2,2024-01-02,6\n3,2024-01-03,7\n", {"y": [5, 6, 7]}),  # id counts the rows
+        ("date,month,a,b\n2024-01-31,1,5,6\n2024-02-01,2,7,8\n", {"a": [5, 7], "b": [6, 8]}),
+        ("ds,y,\n2024-01-01,5,\n2024-01-02,6,\n", {"y": [5, 6]}),
+        ("ds,y\n1.0,5\n2.0,6\n", {"y": [5, 6]}),
         ("place;when;warmth\nOslo;2024-01-01;5\nOslo;2024-01-02;6\n", {"Oslo": [5, 6]}),
         (",y\n0,5\n1,6\n2,7\n", {"y": [5, 6, 7]}),  # as pandas writes an index
         ("H1,1,605\nH1,2,586\nH1,3,586\n", {"H1": [605, 586, 586]}),
@@ -386,6 +389,19 @@ def test_a_frequency_that_is_given(tmp_path: Path) -> None:
         ("unique_id,ds,y\n" + "".join(f"a,2024-01-0{k},1\nb,{k + 2000}-01-01,1\n" for k in range(1, 8)),
          ["different frequencies", "'a' is daily", "'b' is yearly"]),
         (days("1"), ["single time"]),
+        ("1,5\n9,5\n3,5\n", ["line 1", "'1,5' may be one number with a decimal comma, or two columns"]),
+        ("year,month,y\n2024,1,5\n2024,2,6\n", ["times in several columns, 'year' and 'month'"]),
+        ("date,time,y\n2024-01-01,13:00,5\n2024-01-01,14:00,6\n", ["times in several columns, 'date' and 'time'"]),
+        ("ds,y\n1/2/24,5\n1/3/24,6\n", ["column 'ds' has '1/2/24', which is no time"]),
+        ("ds,y\n0.1,5\n0.2,6\n", ["column 'ds' has '0.1', which is no time"]),
+        ("ds,y\n" + "".join(f"{k}.0,5\n" for k in range(300)) + "300.5,5\n", ["line 302", "no whole number"]),
+        ("ds|y\n2024-01-01|5\n2024-01-02|5\n", ["no column of numbers", "parted by commas, semicolons or tabs"]),
+        (days("5%", "6%"), ["no column of numbers", "'y' has a percent sign", "'5%'"]),
+        ("unique_id,ds,y\na,2024-01-01,1\na,2024-02-01,1\na,2024-03-01,1\nb,2024-01-05,1\nb,2024-02-05,1\n",
+         ["line 5: the time 2024-01-05 of series 'b' does not fit the others, which are monthly"]),
+        ("ds,y\n2024-01-31,5\n2024-02-28,6\n2024-03-31,7\n", ["no regular distance", "write months like 2024-01"]),
+        ("ds,y\n2024-01-01,5\n2,6\n2024-01-03,7\n2024-01-04,8\n", ["line 3", "another format than '2024-01-01'"]),
+        ("ds,y\n2024-01-01,5\n2,6\n", ["another format than '2024-01-01'"]),
     ],
 )  # fmt: skip
 def test_bad_files_get_a_sentence(tmp_path: Path, text: str, words: list[str]) -> None:

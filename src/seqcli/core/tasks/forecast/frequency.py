@@ -15,7 +15,7 @@ Kind = Literal["integers", "seconds", "business", "months"]
 Ints = NDArray[np.int64]
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800  # in seconds
 MONDAY = 4 * DAY  # 1970-01-05, the first Monday of the seconds since 1970
-LARGEST = 10**15  # of what a model file may hold, so that no sum of a few of them overflows
+LARGEST = 10**16  # of what a model file may hold, so that no sum of a few of them overflows
 PATTERN = re.compile(r"(?:%[YmdHMSpzqb]|%-[mdHI]|%I|[-/., T:Q0])*", re.ASCII)
 
 

@@ -86,6 +86,8 @@ def _sort(rows: Rows, offsets: Ints, pattern: str, say: Say) -> None:
             hint += " Where clocks are set back, give times in UTC, or with their offset like 2024-10-27T02:30+01:00."
         if len(rows.ids) == 1:
             hint += " If a column names several series, say which: --id-column."
+        else:
+            hint += " If two columns together name a series, join them into one."
         series = f"series {rows.ids[rows.codes[row]]!r}"
         raise DataError(f"{rows.place(row + 1)}: {series} has the same time in {rows.place(row)}. {hint}")
 

@@ -38,6 +38,8 @@ class Search:
                 "two rows."
             )
         found = self._months() if self._could_be_months() else None
+        if found is None and self._could_be_months() and len(self.offsets) > 2:
+            self._name_other_day()
         if found is None:
             found = replace(self.base, step=self._step(self.times))
             if self._are_business_days(found.step):
@@ -145,9 +147,11 @@ class Search:
         a = int(inside[0])
         b = int(inside[np.argmax(distances != distances[0])])
         texts = self.base.write(self.times[[a, a + 1, b, b + 1]])
+        monthly = self.base.kind != "integers" and distances.min() >= 28 * DAY
+        months = " If the day of the month does not matter, write months like 2024-01." if monthly else ""
         raise DataError(
             f"{self.place(b + 1)}: the times have no regular distance: from {texts[0]} to {texts[1]}, then from "
-            f"{texts[2]} to {texts[3]}. {MEND}"
+            f"{texts[2]} to {texts[3]}. {MEND}{months}"
         )
 
     # --- the calendar -----------------------------------------------------------------------------------------------
@@ -176,6 +180,13 @@ class Search:
             self._check_alike(distances, step)
         return replace(found, step=unit * int(np.gcd.reduce(distances)))
 
+    def _name_other_day(self) -> None:
+        """Raise DataError if the first series is in months, so that another one is on other days of them."""
+        one = Search(self.times[: self.offsets[1]], self.offsets[:2], self.ids[:1], self.base, self.place)
+        found = one._months() if len(one.times) > 2 else None
+        if found is not None:
+            self._misfit(found, int(np.argmax(~found.on_grid(self.times))))
+
     def _at_months(self, found: Frequency) -> Frequency:
         """Return a frequency of months with the day of the month and the time of day at which the times are."""
         days = (self._local() // DAY).astype("datetime64[D]")
@@ -188,8 +199,10 @@ class Search:
         """Return whether times a day apart leave out all weekends, of which there is at least one."""
         if self.base.kind == "integers" or step != DAY:
             return False
-        days = (self._local() - MONDAY) // DAY
-        return bool((days % 7 < 5).all() and (self.distances(days // 7) > 0).any())
+        weeks, weekday = np.divmod((self._local() - MONDAY) // DAY, 7)
+        if (weekday > 4).any() or not (self.distances(weeks) > 0).any():
+            return False
+        return len(weeks) >= 20 or self._observed(weeks * 5 + weekday, 1) >= 0.8  # few days may avoid them by chance
 
     def _anchored(self, found: Frequency) -> Frequency:
         """Return the frequency with its grid beginning where the times are. Raises DataError if some lie beside it."""

@@ -57,7 +57,7 @@ class Reading:
         ]
         peeks = [Peek(table.peek()) for table in self.tables]
         self.headers = [peek.header for peek in peeks]
-        self.roles: Roles = find_roles(paths[0], peeks[0], asked)
+        self.roles: Roles = find_roles(paths[0], peeks[0], asked, self._delimiter)
         for path, peek in zip(paths, peeks, strict=True):
             if peek.names != self.roles.names:
                 theirs, ours = ", ".join(peek.names), ", ".join(self.roles.names)
@@ -83,6 +83,11 @@ class Reading:
         """The files that are read."""
         return [table.path for table in self.tables]
 
+    @property
+    def _delimiter(self) -> str:
+        """What parts the columns of the first file; a comma if nothing does."""
+        return self.tables[0].delimiter
+
     def _summary(self, series: Series) -> str:
         """Return a sentence that says what was read."""
         names, roles = self.roles.names, self.roles
@@ -105,8 +110,7 @@ class Reading:
                 for k, evidence in zip(numeric, seen, strict=True):
                     evidence.see(chunk.columns[k], partial(_place, table, chunk))
             table.skipped = 0
-        delimiter = getattr(self.tables[0], "delimiter", ",")
-        self.how.update(zip(numeric, decide(seen, delimiter, self.say), strict=True))
+        self.how.update(zip(numeric, decide(seen, self._delimiter, self.say), strict=True))
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
