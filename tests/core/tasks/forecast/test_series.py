@@ -440,6 +440,11 @@ def test_bad_rows_are_skipped_and_counted(tmp_path: Path) -> None:
     assert said[0].startswith("4 bad lines of")
 
 
+def test_a_series_of_bad_rows_only_is_left_out(tmp_path: Path) -> None:
+    text = "unique_id,ds,y\na,1,5\na,2,6\nb,1,x\nb,2,x\nc,1,7\nc,2,8\n"
+    assert whole(read(tmp_path, text, skip_bad_lines=True)) == {"a": (["1", "2"], [5, 6]), "c": (["1", "2"], [7, 8])}
+
+
 def test_other_files_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"PK\x03\x04 and so on")
     with pytest.raises(DataError, match="ZIP"):
@@ -508,3 +513,29 @@ def test_many_rows_take_little_memory_and_time(tmp_path: Path) -> None:
     assert len(series.values) == 300_000
     assert peak < 300_000 * 130  # bytes a row
     assert seconds < 30  # about three, of which the counting takes two
+
+
+SIGNS = "0 1 7 - . , ; \t \n \" ' a % $ inf nan NA e5 ds y x id 1.5 1,5 1.234 Z +02:00 T Q1 Jan"
+PIECES = (
+    *SIGNS.split(" "),
+    *("\n1", "\n2", "\n3", "2024-01-01", "2024-01-02", "31.12.2023", "01/02/2024", "12:00", "\r\n", "é", "\u0661", "_"),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.booleans())
+def test_whatever_is_in_a_file_there_is_a_series_or_a_sentence(tmp_path: Path, text: str, skip: bool) -> None:
+    for head in ("", "ds,y\n2024-01-01,5\n", "t;y\n1;5\n2;5,5\n3;", 'unique_id,ds,y\na,2024-01-01 12:00Z,"1,5"\n'):
+        try:
+            series = read(tmp_path, head + text, skip_bad_lines=skip)
+        except SeqcliError as error:
+            assert str(error)[-1] in ".)'"
+            continue
+        assert len(series.ids) == len(set(series.ids)) == len(series.starts) == len(series.offsets) - 1
+        assert series.offsets[-1] == len(series.values)
+        assert Frequency.of(series.frequency.as_dict()) == series.frequency
+        for k in range(len(series)):
+            assert np.isfinite(series.of(k)[[0, -1]]).all(), "a series begins and ends with a value"
+            numbers = series.starts[k] + np.arange(series.ends[k])
+            np.testing.assert_array_equal(series.frequency.numbers(series.frequency.times(numbers)), numbers)
+            assert len(series.times(k)) == series.ends[k]

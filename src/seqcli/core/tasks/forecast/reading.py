@@ -147,8 +147,12 @@ class Reading:
         }
         read = len(lines)
         if roles.id is not None:
-            values, ids = arrays.pop(roles.values[0]), list(self.ids.numbers)
-            return Rows(arrays.pop("codes"), dated, lines, values, columns, ids, files, read)
+            codes: NDArray[np.int32] = arrays.pop("codes")
+            used = np.bincount(codes, minlength=len(self.ids.numbers)) > 0
+            ids = [name for name, is_used in zip(self.ids.numbers, used.tolist(), strict=True) if is_used]
+            if len(ids) < len(used):  # all rows of some series were bad
+                codes = (np.cumsum(used) - 1).astype(np.int32)[codes]
+            return Rows(codes, dated, lines, arrays.pop(roles.values[0]), columns, ids, files, read)
         many = len(roles.values)
         ids = [roles.names[k] if self.headers[0] or many > 1 else "y" for k in roles.values]
         if many > 1:
