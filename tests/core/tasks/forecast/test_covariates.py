@@ -81,6 +81,14 @@ def test_columns_of_one_value_and_without_any() -> None:
     assert covariates.static(odd).shape == (2, 0)
 
 
+def test_numbers_that_are_far_away_stay_finite() -> None:
+    covariates = Covariates.fit(series(past={"x": np.arange(7.0), "y": np.full(7, 1e17) + np.arange(7) % 2 * 16}))
+    past = covariates.past(series(past={"x": np.array([1e308, -1e308, 3, 3, 3, 3, 3]), "y": np.full(7, 1e17)}))
+    np.testing.assert_array_equal(past[:3, 0], [1e6, -1e6, 0])
+    np.testing.assert_allclose(past[:, 1], past[0, 1])
+    assert np.abs(past[:, 1]).max() < 100, "what differs by rounding only is not made large"
+
+
 def test_what_does_not_fit_the_model_is_named() -> None:
     covariates = Covariates.fit(TRAIN)
     with pytest.raises(DataError, match=r"the column 'promo' \(--known\)"):

@@ -190,6 +190,17 @@ def test_a_given_frequency_begins_where_the_times_do() -> None:
         Frequency.infer(every("2024-01-01", "1D", 9), pattern=DAYS, given=given)
 
 
+def test_gaps_do_not_contradict_a_given_frequency() -> None:
+    given = Frequency.infer(every("2024-01-01", "1D", 9), pattern=DAYS)
+    days = every("2024-01-01", "1D", 60)[np.cumsum([0, 2, 3, 2, 5, 2, 7, 3])]
+    assert Frequency.infer(days, pattern=DAYS, given=given).name == "daily"
+
+
+def test_two_months_are_enough() -> None:
+    assert Frequency.infer(every("2023-02", "1M", 2), pattern="%Y-%m").name == "monthly"
+    assert Frequency.infer(every("2023-02", "1M", 2), pattern=DAYS).name == "monthly"
+
+
 def test_one_time_is_enough_for_a_given_frequency() -> None:
     given = Frequency.infer(month_ends(20), pattern=DAYS)
     one = np.array(["2024-02-29"], dtype="datetime64[s]")

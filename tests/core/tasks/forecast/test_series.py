@@ -389,6 +389,8 @@ def test_a_frequency_that_is_given(tmp_path: Path) -> None:
         ("unique_id,ds,y\n" + "".join(f"a,2024-01-0{k},1\nb,{k + 2000}-01-01,1\n" for k in range(1, 8)),
          ["different frequencies", "'a' is daily", "'b' is yearly"]),
         (days("1"), ["single time"]),
+        (days("1", "x", "w"), ["line 3", "column 'y' has no number", "'x'"]),
+        ("ds,name\n1,a\n2,b\n", ["no column of numbers"]),
         ("1,5\n9,5\n3,5\n", ["line 1", "'1,5' may be one number with a decimal comma, or two columns"]),
         ("year,month,y\n2024,1,5\n2024,2,6\n", ["times in several columns, 'year' and 'month'"]),
         ("date,time,y\n2024-01-01,13:00,5\n2024-01-01,14:00,6\n", ["times in several columns, 'date' and 'time'"]),
@@ -438,6 +440,16 @@ def test_bad_rows_are_skipped_and_counted(tmp_path: Path) -> None:
     series = read(tmp_path, text, skip_bad_lines=True, say=said.append)
     np.testing.assert_equal(series.of(0), [1, 2, 3, 4, 5, 6, 7, 8, nan, nan, nan, 12])
     assert said[0].startswith("4 bad lines of")
+
+
+def test_a_column_is_one_thing_only(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'y' is named twice"):
+        read(tmp_path, days("1", "2"), value_column="y", time_column="y")
+
+
+def test_what_may_be_static_is_told_from_what_may_not(tmp_path: Path) -> None:
+    one = read(tmp_path, "ds,y,x\n1,5,3\n2,6,3\n", value_column="y", static=["x"])
+    np.testing.assert_equal(one.static["x"], [3])
 
 
 def test_a_series_of_bad_rows_only_is_left_out(tmp_path: Path) -> None:

@@ -84,6 +84,10 @@ class Peek:
         """Return whether column k has neither a name nor a cell, since each line ends with what parts columns."""
         return self.header and not self.rows[0][k] and not self.cells(k)
 
+    def may_have_values(self, k: int) -> bool:
+        """Return whether some cells of column k are numbers, so that it has values if its name says so."""
+        return self.numbers(k) or (not self.dates(k) and any(map(is_number, self.cells(k))))
+
     def steps(self, k: int) -> bool:
         """Return whether column k has whole numbers that go on by the same step."""
         cells = self.cells(k)
@@ -113,20 +117,26 @@ def _mostly(test: Callable[[str], bool], cells: Sequence[str]) -> bool:
 
 
 def find_roles(path: Path, peek: Peek, asked: Asked, delimiter: str = ",") -> Roles:
-    """Return what the columns of a table are, as the user said or as it looks. Raises DataError or ConfigError."""
+    """Return what the columns of a table are, as the user said or as it looks. Raises DataError or ConfigError.
+
+    `delimiter` is what parts the columns.
+    """
     covariates = {name: peek.find(path, name) for name in (*asked.known, *asked.past, *asked.static)}
     id_, time, value = (None if name is None else peek.find(path, name) for name in (asked.id, asked.time, asked.value))
     named = [k for k in (id_, time, value, *covariates.values()) if k is not None]
     if twice := next((peek.names[k] for k in named if named.count(k) > 1), None):
         raise ConfigError(f"Column {twice!r} is named twice; it can be one thing only: times, names, values or known.")
     free = [k for k in range(len(peek.names)) if k not in named and not peek.is_nothing(k)]
+    by_name = [k for k in _named(peek, free, VALUES) if peek.may_have_values(k)]
+    others = [k for k in free if k not in by_name]
+    valued = value is not None or bool(by_name)
     if time is None:
-        time = _time(path, peek, free, value is not None)
-        free = [k for k in free if k != time]
+        time = _time(path, peek, others, valued)
     if id_ is None:
-        id_ = _id(path, peek, free, time, value is not None)
-        free = [k for k in free if k != id_]
-    numeric = [k for k in free if peek.numbers(k)]
+        id_ = _id(path, peek, [k for k in others if k != time], time, valued)
+    numeric = [k for k in free if k not in (time, id_) and (k in by_name or peek.numbers(k))]
+    if len(peek.names) > 1:
+        numeric = [k for k in numeric if k not in _named(peek, numeric, DATES)]
     if value is not None:
         values = [value]
     elif id_ is not None and len(numeric) > 1:
@@ -152,7 +162,7 @@ def _no_numbers(path: Path, peek: Peek, columns: Sequence[int]) -> str:
     why = ""
     for k in columns:
         for cell in peek.cells(k)[:1]:
-            if (has := why_not(cell)) != "no number":
+            if not is_number(cell) and (has := why_not(cell)) != "no number":
                 why = f" Column {peek.names[k]!r} has {has}: {cell[:WIDEST]!r}."
     if len(peek.names) == 1:
         why = why or " Columns are parted by commas, semicolons or tabs."

@@ -13,6 +13,7 @@ from seqcli.core.tasks.forecast.series import Column, Series
 from seqcli.errors import ConfigError, DataError
 
 MOST = 50  # categories of a column; each takes a number of the network's input
+FARTHEST = 1e6  # standard deviations from the mean; what is farther away counts as that
 COLUMNS = 1000  # and columns of a model file
 Place = Literal["known", "past", "static"]
 PLACES: tuple[Place, ...] = ("known", "past", "static")
@@ -38,7 +39,9 @@ class Numeric:
     def fill(self, out: Matrix, column: NDArray[np.float64]) -> None:
         """Write a column (n,) into out (n, width)."""
         missing = np.isnan(column)
-        out[:, 0] = np.where(missing, 0.0, (column - self.mean) / self.std)
+        with np.errstate(over="ignore"):
+            standard = np.clip((column - self.mean) / self.std, -FARTHEST, FARTHEST)
+        out[:, 0] = np.where(missing, 0.0, standard)
         if self.flag:
             out[:, 1] = missing
 
@@ -219,7 +222,8 @@ def _learnt(name: str, column: Column) -> Numeric | Categories:
         mean, std = float(observed.mean()), float(observed.std())
     if not (math.isfinite(mean) and math.isfinite(std)):
         raise DataError(f"The numbers of column {name!r} are too large to take their mean.")
-    return Numeric(mean, std or 1.0, len(observed) < len(column))
+    same = std <= 1e-9 * abs(mean)  # but for rounding
+    return Numeric(mean, 1.0 if same else std, len(observed) < len(column))
 
 
 def _as_codes(column: NDArray[np.float64]) -> tuple[NDArray[np.int32], list[str]]:

@@ -172,8 +172,6 @@ class Search:
             return None
         months = (self._local() // DAY).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         unit = 12 if found.pattern == "%Y" else 3 if "%q" in found.pattern else 1
-        if unit == 1 and int(self.distances(self.times).max()) <= 28 * DAY:
-            return None  # every four weeks, by chance on the same day in February
         distances = self.distances(months // unit)
         step = _most_common(distances)
         if (distances % step == 0).all():
@@ -230,8 +228,12 @@ class Search:
         distances = self.distances(found.numbers(self.times))
         many, least, _ = self._per_series(distances)
         if len(many) and (many >= EVIDENCE).any() and least[many >= EVIDENCE].min() > 1:
-            own = self.frequency(None)
-            raise DataError(f"{self.place(0)}: the times are {own.name}, but the model's are {given.name}.")
+            try:
+                own = self.frequency(None)
+            except DataError:  # they have no frequency of their own, but all are on the grid
+                return found
+            if (own.kind, own.step) != (given.kind, given.step):
+                raise DataError(f"{self.place(0)}: the times are {own.name}, but the model's are {given.name}.")
         return found
 
 

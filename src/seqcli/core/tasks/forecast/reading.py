@@ -92,7 +92,7 @@ class Reading:
         """Return a sentence that says what was read."""
         names, roles = self.roles.names, self.roles
         many = f"{len(series):,} series" if len(series) > 1 else "One series"
-        gaps = int(np.isnan(np.concatenate([series.of(k) for k in range(len(series))])).sum())
+        gaps = int(series.ends.sum()) - int((~np.isnan(series.values)).sum())
         value = f"values in {names[roles.values[0]]!r}" if len(roles.values) == 1 else "a column each"
         time = "no times, so rows are taken as equal steps" if roles.time is None else f"times in {names[roles.time]!r}"
         id_ = f", names in {names[roles.id]!r}" if roles.id is not None else ""
