@@ -11,7 +11,8 @@ from seqcli.core.tasks.forecast.frequency import DAY, MONDAY, Frequency, Ints
 from seqcli.errors import DataError
 
 EVIDENCE = 4  # a series with as many distances, all alike and longer than those of the others, has another frequency
-SURE = 20  # as EVIDENCE, among series that have gaps themselves
+SURE = 20  # as EVIDENCE, if the others have gaps themselves
+FULL = 0.95  # which they have if a smaller part of their distances is the usual one
 MOSTLY = 0.9  # if more of the distances fit one grid, the others are called wrong, and no finer grid is looked for
 SPARSE = 0.2  # a grid finer than most distances, of which a smaller part is observed, is none
 EMPTY = 0.02  # and so is any grid, of which a smaller part is observed, if few distances are alike
@@ -83,7 +84,7 @@ class Search:
         if not other.any():
             return
         among = np.repeat(~other, many)
-        if among.any() and (distances[among] == step).mean() < 1 - SPARSE / 4:
+        if among.any() and (distances[among] == step).mean() < FULL:
             other &= many >= SURE
         if other.any() and not other.all():
             usual = (least == step) & ~other
@@ -114,14 +115,16 @@ class Search:
 
     def _name(self, a: int, b: int) -> NoReturn:
         """Raise DataError for two series of different frequencies."""
-        names = []
-        for k in (a, b):
-            times = self.times[self.offsets[k] : self.offsets[k + 1]]
-            alone = Search(times, np.array([0, len(times)]), [self.id(k)], self.base, self.place)
-            names.append(f"{self.id(k)!r} is {alone.frequency(None).name}")
+        names = [f"{self.id(k)!r} is {self._alone(k).frequency(None).name}" for k in (a, b)]
         raise DataError(
             f"The series have different frequencies: {names[0]}, and {names[1]}. Train them apart, from a file each."
         )
+
+    def _alone(self, k: int) -> "Search":
+        """Return the search in series k only."""
+        begin, end = int(self.offsets[k]), int(self.offsets[k + 1])
+        offsets = np.array([0, end - begin])
+        return Search(self.times[begin:end], offsets, [self.id(k)], self.base, lambda row: self.place(begin + row))
 
     def id(self, k: int) -> str:
         """Return the name of series k."""
@@ -180,8 +183,7 @@ class Search:
 
     def _name_other_day(self) -> None:
         """Raise DataError if the first series is in months, so that another one is on other days of them."""
-        one = Search(self.times[: self.offsets[1]], self.offsets[:2], self.ids[:1], self.base, self.place)
-        found = one._months() if len(one.times) > 2 else None
+        found = self._alone(0)._months() if self.offsets[1] > 2 else None
         if found is not None:
             self._misfit(found, int(np.argmax(~found.on_grid(self.times))))
 
