@@ -7,6 +7,7 @@ from typing import Literal
 
 _WORDS = "- ? NA na N/A n/a #N/A <NA> NaN nan NAN -NaN -nan NaT null NULL Null None none"
 MISSING = frozenset(["", *_WORDS.split()])
+ISO = "Write times like 2024-01-31 or 2024-01-31 13:00:00."
 Style = Literal["dot", "comma"]  # what parts the fraction of a number
 _SIGN, _POWER, _SPACE = r"[+\-\u2212]?", r"(?:[eE][+-]?\d+)?", " \u00a0\u2009\u202f'\u2019"
 NUMBERS: dict[str, re.Pattern[str]] = {
@@ -39,7 +40,7 @@ FORMS = [  # of cells in which every digit is written as 0; a and b are a day an
         rf"(?P<Y>0000)[- ](?P<n>{'|'.join(MONTHS)})",
     )
 ]
-INTEGER = re.compile(r"[+-]?0{1,18}", re.ASCII)
+INTEGER = re.compile(r"[+-]?0{1,15}(?:\.0)?", re.ASCII)  # with .0 as programs write numbers beside missing ones
 _TO_ZERO = str.maketrans("123456789", "000000000")
 Form = tuple[str, dict[str, tuple[int, int]]]
 
@@ -68,9 +69,14 @@ def is_date(cell: str) -> bool:
     return form_of(cell.translate(_TO_ZERO)) is not None
 
 
+def is_clock(cell: str) -> bool:
+    """Return whether a cell is a time of day without a date."""
+    return re.fullmatch(r"\d\d?:\d\d(:\d\d)?( ?[AP]M)?", cell) is not None
+
+
 def is_integer(cell: str) -> bool:
     """Return whether a cell is a whole number, as the steps of a series are."""
-    return INTEGER.fullmatch(cell.translate(_TO_ZERO)) is not None
+    return INTEGER.fullmatch(cell.translate(_TO_ZERO)) is not None and float(cell).is_integer()
 
 
 def styles_of(cell: str) -> set[str]:

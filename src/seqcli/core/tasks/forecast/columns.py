@@ -6,13 +6,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from seqcli.core.config import nearest
-from seqcli.core.tasks.forecast.cells import MISSING, is_date, is_integer, is_number
+from seqcli.core.tasks.forecast.cells import ISO, MISSING, is_clock, is_date, is_integer, is_number, why_not
 from seqcli.errors import ConfigError, DataError
 
 IDS = "unique_id id series series_id item item_id store store_id sku product product_id ticker symbol sensor sensor_id"
 TIMES = "ds date time timestamp datetime date_time day week month quarter year period step t index hour datum zeit jahr"
+WIDEST = 40  # characters of a cell in an error
+DATES = "ds date time timestamp datetime date_time"
+PARTS = "year jahr quarter month week day hour minute"  # of a time
+YEARS = "year jahr"
 VALUES = "y value values target sales demand quantity count close price amount consumption load wert"
-MOSTLY = 0.9  # the part of its cells that must be of a kind so that a column is
+MOSTLY = 0.7  # the part of its cells that must be of a kind so that a column is; the others are called wrong
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Peek:
         self.names = rows[0] if self.header else [f"column {k + 1}" for k in range(width)]
         self.names = [name or f"column {k + 1}" for k, name in enumerate(self.names)]
         self.below = below if self.header else self.rows
+        self._dates: dict[int, bool] = {}
+        self._numbers: dict[int, bool] = {}
 
     def _heads(self, k: int, below: Sequence[list[str]]) -> bool:
         """Return whether the first cell of column k is none of the numbers or times below it."""
@@ -63,12 +69,24 @@ class Peek:
 
     def dates(self, k: int) -> bool:
         """Return whether column k has times."""
-        return _mostly(is_date, self.cells(k))
+        if k not in self._dates:
+            self._dates[k] = _mostly(is_date, self.cells(k))
+        return self._dates[k]
 
     def numbers(self, k: int) -> bool:
         """Return whether column k has numbers; so has an empty one."""
-        cells = self.cells(k)
-        return not cells or _mostly(is_number, cells)
+        if k not in self._numbers:
+            cells = self.cells(k)
+            self._numbers[k] = not cells or _mostly(is_number, cells)
+        return self._numbers[k]
+
+    def is_nothing(self, k: int) -> bool:
+        """Return whether column k has neither a name nor a cell, since each line ends with what parts columns."""
+        return self.header and not self.rows[0][k] and not self.cells(k)
+
+    def may_have_values(self, k: int) -> bool:
+        """Return whether some cells of column k are numbers, so that it has values if its name says so."""
+        return self.numbers(k) or (not self.dates(k) and any(map(is_number, self.cells(k))))
 
     def steps(self, k: int) -> bool:
         """Return whether column k has whole numbers that go on by the same step."""
@@ -98,34 +116,57 @@ def _mostly(test: Callable[[str], bool], cells: Sequence[str]) -> bool:
     return bool(cells) and sum(map(test, cells)) >= MOSTLY * len(cells)
 
 
-def find_roles(path: Path, peek: Peek, asked: Asked) -> Roles:
-    """Return what the columns of a table are, as the user said or as it looks. Raises DataError or ConfigError."""
-    named = (*asked.known, *asked.past, *asked.static)
-    covariates = {name: peek.find(path, name) for name in named}
-    taken = set(covariates.values())
-    free = [k for k in range(len(peek.names)) if k not in taken]
-    value = None if asked.value is None else peek.find(path, asked.value)
-    id_ = None if asked.id is None else peek.find(path, asked.id)
-    time = None if asked.time is None else peek.find(path, asked.time)
-    free = [k for k in free if k not in (value, id_, time)]
+def find_roles(path: Path, peek: Peek, asked: Asked, delimiter: str = ",") -> Roles:
+    """Return what the columns of a table are, as the user said or as it looks. Raises DataError or ConfigError.
+
+    `delimiter` is what parts the columns.
+    """
+    covariates = {name: peek.find(path, name) for name in (*asked.known, *asked.past, *asked.static)}
+    id_, time, value = (None if name is None else peek.find(path, name) for name in (asked.id, asked.time, asked.value))
+    named = [k for k in (id_, time, value, *covariates.values()) if k is not None]
+    if twice := next((peek.names[k] for k in named if named.count(k) > 1), None):
+        raise ConfigError(f"Column {twice!r} is named twice; it can be one thing only: times, names, values or known.")
+    free = [k for k in range(len(peek.names)) if k not in named and not peek.is_nothing(k)]
+    by_name = [k for k in _named(peek, free, VALUES) if peek.may_have_values(k)]
+    others = [k for k in free if k not in by_name]
+    valued = value is not None or bool(by_name)
     if time is None:
-        time = _time(peek, free)
-        free = [k for k in free if k != time]
+        time = _time(path, peek, others, valued)
     if id_ is None:
-        id_ = _id(path, peek, free, time)
-        free = [k for k in free if k != id_]
-    numeric = [k for k in free if peek.numbers(k)]
+        id_ = _id(path, peek, [k for k in others if k != time], time, valued)
+    numeric = [k for k in free if k not in (time, id_) and (k in by_name or peek.numbers(k))]
+    if len(peek.names) > 1:
+        numeric = [k for k in numeric if k not in _named(peek, numeric, DATES)]
     if value is not None:
         values = [value]
     elif id_ is not None and len(numeric) > 1:
         values = [_value(path, peek, numeric)]
+    elif time is not None:  # beside times, no series are what only repeats them, or counts the rows
+        aside = {*_named(peek, numeric, PARTS), *(k for k in _named(peek, numeric, IDS) if _counts_rows(peek, k, time))}
+        values = [k for k in numeric if k not in aside] or numeric
     else:
         values = numeric
     if not values:
+        raise DataError(_no_numbers(path, peek, free))
+    if not peek.header and time is None and len(peek.names) == 2 and delimiter == "," and id_ is None:
+        line = ",".join(peek.rows[0])
         raise DataError(
-            f"{path} has no column of numbers to forecast; its columns are {', '.join(map(repr, peek.names))}."
+            f"{path}, line 1: {line!r} may be one number with a decimal comma, or two columns; write a first line that "
+            "names the columns."
         )
     return Roles(peek.names, peek.header, time, id_, values, covariates)
+
+
+def _no_numbers(path: Path, peek: Peek, columns: Sequence[int]) -> str:
+    """Return a sentence for a table without a column of numbers, and why that may be."""
+    why = ""
+    for k in columns:
+        for cell in peek.cells(k)[:1]:
+            if not is_number(cell) and (has := why_not(cell)) != "no number":
+                why = f" Column {peek.names[k]!r} has {has}: {cell[:WIDEST]!r}."
+    if len(peek.names) == 1:
+        why = why or " Columns are parted by commas, semicolons or tabs."
+    return f"{path} has no column of numbers to forecast; its columns are {', '.join(map(repr, peek.names))}.{why}"
 
 
 def _named(peek: Peek, columns: Sequence[int], names: str) -> list[int]:
@@ -135,25 +176,50 @@ def _named(peek: Peek, columns: Sequence[int], names: str) -> list[int]:
     return sorted((k for k in columns if plain[k] in order), key=lambda k: order.index(plain[k]))
 
 
-def _time(peek: Peek, columns: Sequence[int]) -> int | None:
-    """Return the column of times: of dates if there is one, else of steps."""
+def _time(path: Path, peek: Peek, columns: Sequence[int], valued: bool) -> int | None:
+    """Return the column of times: of dates if there is one, else of steps, unless it has the only numbers.
+
+    `valued` says that the column of values is another one. Raises DataError for times in two columns, or times that
+    are not understood.
+    """
     named = _named(peek, columns, TIMES)
     dates = [k for k in (*named, *columns) if peek.dates(k)]
+    clocks = [k for k in columns if _mostly(is_clock, peek.cells(k))]
+    if dates and not clocks:
+        return dates[0]
+    parts = [k for k in _named(peek, columns, PARTS) if peek.numbers(k)]
+    if clocks or (len(parts) > 1 and any(peek.names[k].lower() in YEARS.split() for k in parts)):
+        several = " and ".join(repr(peek.names[k]) for k in [*dates[:1], *clocks[:1]] or parts)
+        raise DataError(
+            f"{path} has its times in several columns, {several}; join them into one, like 2024-01-31 13:00."
+        )
+    if not (valued or sum(map(peek.numbers, columns)) > 1) and not any(not peek.numbers(k) for k in named):
+        return None
     steps = [k for k in named if peek.numbers(k) and all(map(is_integer, peek.cells(k)))]
-    unnamed = [k for k in columns if peek.steps(k)] if len(columns) > 1 else []
-    return next(iter(dates or steps or unnamed), None)
+    if not steps and (strange := [k for k in _named(peek, columns, DATES) if peek.cells(k)]):
+        cell = next((c for c in peek.cells(strange[0]) if not is_date(c) and not is_integer(c)), None)
+        if cell is None:
+            return strange[0]  # dates and numbers, which is said when they are read
+        what = f"{path}: column {peek.names[strange[0]]!r} has {cell[:WIDEST]!r}"
+        raise DataError(f"{what}, which is no time that is understood. {ISO}")
+    return next(iter(steps or [k for k in columns if peek.steps(k)]), None)
 
 
-def _id(path: Path, peek: Peek, columns: Sequence[int], time: int | None) -> int | None:
-    """Return the column of names of series, if there is one. Raises ConfigError if there may be several."""
+def _id(path: Path, peek: Peek, columns: Sequence[int], time: int | None, valued: bool) -> int | None:
+    """Return the column of names of series, if there is one. Raises ConfigError if there may be several.
+
+    `valued` says that the column of values is another one.
+    """
+    if len(columns) == 1 and not valued:
+        return None
     named = [k for k in _named(peek, columns, IDS) if not _counts_rows(peek, k, time)]
-    if named and len(columns) > 1:
+    if named:
         return named[0]
     texts = [k for k in columns if not peek.numbers(k) and not peek.dates(k)]
     if len(texts) > 1:
         names = " and ".join(repr(peek.names[k]) for k in texts)
         raise ConfigError(f"{path} has several columns of texts, {names}; say which one names the series: --id-column.")
-    return texts[0] if texts and len(columns) > 1 else None
+    return texts[0] if texts else None
 
 
 def _counts_rows(peek: Peek, k: int, time: int | None) -> bool:

@@ -13,6 +13,7 @@ from seqcli.core.tasks.forecast.series import Column, Series
 from seqcli.errors import ConfigError, DataError
 
 MOST = 50  # categories of a column; each takes a number of the network's input
+FARTHEST = 1e6  # standard deviations from the mean; what is farther away counts as that
 COLUMNS = 1000  # and columns of a model file
 Place = Literal["known", "past", "static"]
 PLACES: tuple[Place, ...] = ("known", "past", "static")
@@ -38,7 +39,9 @@ class Numeric:
     def fill(self, out: Matrix, column: NDArray[np.float64]) -> None:
         """Write a column (n,) into out (n, width)."""
         missing = np.isnan(column)
-        out[:, 0] = np.where(missing, 0.0, (column - self.mean) / self.std)
+        with np.errstate(over="ignore"):
+            standard = np.clip((column - self.mean) / self.std, -FARTHEST, FARTHEST)
+        out[:, 0] = np.where(missing, 0.0, standard)
         if self.flag:
             out[:, 1] = missing
 
@@ -157,7 +160,7 @@ class Covariates:
 
 
 def missing_known(series: Series, horizon: int) -> str | None:
-    """Return a sentence that says for which series and times the future of known covariates is missing, None if none is.
+    """Return a sentence that says for which series and times known covariates lack their future, else None.
 
     The future is the `horizon` steps after the last observed value of each series. A cell without a value counts as
     missing.
@@ -209,7 +212,7 @@ def _learnt(name: str, column: Column) -> Numeric | Categories:
         names = tuple(text for text, count in zip(column[1], used, strict=True) if count)
         if len(names) > MOST:
             raise ConfigError(
-                f"Column {name!r} has {len(names):,} categories, but only {MOST} are possible; join some or leave it out."
+                f"Column {name!r} has {len(names):,} categories; at most {MOST} are possible, so join some."
             )
         return Categories(names)
     observed = column[~np.isnan(column)]
@@ -219,7 +222,8 @@ def _learnt(name: str, column: Column) -> Numeric | Categories:
         mean, std = float(observed.mean()), float(observed.std())
     if not (math.isfinite(mean) and math.isfinite(std)):
         raise DataError(f"The numbers of column {name!r} are too large to take their mean.")
-    return Numeric(mean, std or 1.0, len(observed) < len(column))
+    same = std <= 1e-9 * abs(mean)  # but for rounding
+    return Numeric(mean, 1.0 if same else std, len(observed) < len(column))
 
 
 def _as_codes(column: NDArray[np.float64]) -> tuple[NDArray[np.int32], list[str]]:

@@ -15,7 +15,7 @@ Kind = Literal["integers", "seconds", "business", "months"]
 Ints = NDArray[np.int64]
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800  # in seconds
 MONDAY = 4 * DAY  # 1970-01-05, the first Monday of the seconds since 1970
-LARGEST = 10**15  # of what a model file may hold, so that no sum of a few of them overflows
+LARGEST = 10**16  # of what a model file may hold, so that no sum of a few of them overflows
 PATTERN = re.compile(r"(?:%[YmdHMSpzqb]|%-[mdHI]|%I|[-/., T:Q0])*", re.ASCII)
 
 
@@ -62,7 +62,7 @@ class Frequency:
             offsets = np.array([0, len(times)])
         dated = times.dtype.kind == "M"
         plain: Ints = times.astype("datetime64[s]").astype(np.int64) if dated else times.astype(np.int64)
-        written = pattern or ("%Y-%m-%d %H:%M:%S" if dated else "")
+        written = (pattern or "%Y-%m-%d %H:%M:%S") if dated else ""
         base = cls("seconds" if dated else "integers", 1, pattern=written, offset=offset, zone=zone)
         return Search(plain, offsets, ids, base, place).frequency(given)
 

@@ -86,6 +86,8 @@ def _sort(rows: Rows, offsets: Ints, pattern: str, say: Say) -> None:
             hint += " Where clocks are set back, give times in UTC, or with their offset like 2024-10-27T02:30+01:00."
         if len(rows.ids) == 1:
             hint += " If a column names several series, say which: --id-column."
+        else:
+            hint += " If two columns together name a series, join them into one."
         series = f"series {rows.ids[rows.codes[row]]!r}"
         raise DataError(f"{rows.place(row + 1)}: {series} has the same time in {rows.place(row)}. {hint}")
 
@@ -161,7 +163,10 @@ def _constant(rows: Rows, name: str, offsets: Ints) -> list[str] | Floats:
         numbers = np.fmax.reduceat(column, offsets[:-1])
         differs = (column != np.repeat(numbers, counts)) & ~np.isnan(column)
     if differs.any():
-        row = int(np.argmax(differs))
+        k = int(rows.codes[np.argmax(differs)])
+        inside: NDArray[Any] = (codes if isinstance(column, tuple) else column)[offsets[k] : offsets[k + 1]]
+        given = np.flatnonzero(inside >= 0 if isinstance(column, tuple) else ~np.isnan(inside))
+        row = int(offsets[k] + given[np.argmax(inside[given] != inside[given[0]])])
         raise DataError(
             f"{rows.place(row)}: column {name!r} changes within series {rows.ids[rows.codes[row]]!r}, so it is not "
             "static. Name it by --known if its future is known, else by --past."

@@ -11,9 +11,11 @@ from seqcli.core.tasks.forecast.frequency import DAY, MONDAY, Frequency, Ints
 from seqcli.errors import DataError
 
 EVIDENCE = 4  # a series with as many distances, all alike and longer than those of the others, has another frequency
-SURE = 20  # as EVIDENCE, among series that have gaps themselves
+SURE = 20  # as EVIDENCE, if the others have gaps themselves
+FULL = 0.95  # which they have if a smaller part of their distances is the usual one
 MOSTLY = 0.9  # if more of the distances fit one grid, the others are called wrong, and no finer grid is looked for
-SPARSE = 0.2  # a grid of which a smaller part is observed is none
+SPARSE = 0.2  # a grid finer than most distances, of which a smaller part is observed, is none
+EMPTY = 0.02  # and so is any grid, of which a smaller part is observed, if few distances are alike
 MEND = "Give times at equal distances; where a value is missing, leave its row out or its cell empty."
 
 
@@ -37,6 +39,8 @@ class Search:
                 "two rows."
             )
         found = self._months() if self._could_be_months() else None
+        if found is None and self._could_be_months() and len(self.offsets) > 2:
+            self._name_other_day()
         if found is None:
             found = replace(self.base, step=self._step(self.times))
             if self._are_business_days(found.step):
@@ -56,15 +60,21 @@ class Search:
         fits = distances % step == 0
         if fits.all():
             self._check_alike(distances, step)
+            if (distances == step).mean() < 0.5 and self._observed(values, step) < EMPTY:
+                self._irregular()
             return step
         self._name_two()
         if fits.mean() >= MOSTLY:
             self._name_misfit(replace(self.base, step=step), values % step)
         finest = int(np.gcd.reduce(distances))
-        spans = int((values[self.offsets[1:] - 1] - values[self.offsets[:-1]]).sum())
-        if len(values) < SPARSE * (spans // finest + len(self.offsets) - 1):
+        if self._observed(values, finest) < SPARSE:
             self._irregular()
         return finest
+
+    def _observed(self, values: Ints, step: int) -> float:
+        """Return which part of a grid is observed, from the first to the last time of each series."""
+        spans = values[self.offsets[1:] - 1] - values[self.offsets[:-1]]
+        return float(len(values) / (spans // step + 1).sum())
 
     def _check_alike(self, distances: Ints, step: int) -> None:
         """Raise DataError if the distances of some series are all longer than the step in the same way."""
@@ -74,7 +84,7 @@ class Search:
         if not other.any():
             return
         among = np.repeat(~other, many)
-        if among.any() and (distances[among] == step).mean() < 1 - SPARSE / 4:
+        if among.any() and (distances[among] == step).mean() < FULL:
             other &= many >= SURE
         if other.any() and not other.all():
             usual = (least == step) & ~other
@@ -105,14 +115,16 @@ class Search:
 
     def _name(self, a: int, b: int) -> NoReturn:
         """Raise DataError for two series of different frequencies."""
-        names = []
-        for k in (a, b):
-            times = self.times[self.offsets[k] : self.offsets[k + 1]]
-            alone = Search(times, np.array([0, len(times)]), [self.id(k)], self.base, self.place)
-            names.append(f"{self.id(k)!r} is {alone.frequency(None).name}")
+        names = [f"{self.id(k)!r} is {self._alone(k).frequency(None).name}" for k in (a, b)]
         raise DataError(
             f"The series have different frequencies: {names[0]}, and {names[1]}. Train them apart, from a file each."
         )
+
+    def _alone(self, k: int) -> "Search":
+        """Return the search in series k only."""
+        begin, end = int(self.offsets[k]), int(self.offsets[k + 1])
+        offsets = np.array([0, end - begin])
+        return Search(self.times[begin:end], offsets, [self.id(k)], self.base, lambda row: self.place(begin + row))
 
     def id(self, k: int) -> str:
         """Return the name of series k."""
@@ -138,9 +150,11 @@ class Search:
         a = int(inside[0])
         b = int(inside[np.argmax(distances != distances[0])])
         texts = self.base.write(self.times[[a, a + 1, b, b + 1]])
+        monthly = self.base.kind != "integers" and distances.min() >= 28 * DAY
+        months = " If the day of the month does not matter, write months like 2024-01." if monthly else ""
         raise DataError(
             f"{self.place(b + 1)}: the times have no regular distance: from {texts[0]} to {texts[1]}, then from "
-            f"{texts[2]} to {texts[3]}. {MEND}"
+            f"{texts[2]} to {texts[3]}. {MEND}{months}"
         )
 
     # --- the calendar -----------------------------------------------------------------------------------------------
@@ -161,13 +175,17 @@ class Search:
             return None
         months = (self._local() // DAY).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         unit = 12 if found.pattern == "%Y" else 3 if "%q" in found.pattern else 1
-        if unit == 1 and int(self.distances(self.times).max()) <= 28 * DAY:
-            return None  # every four weeks, by chance on the same day in February
         distances = self.distances(months // unit)
         step = _most_common(distances)
         if (distances % step == 0).all():
             self._check_alike(distances, step)
         return replace(found, step=unit * int(np.gcd.reduce(distances)))
+
+    def _name_other_day(self) -> None:
+        """Raise DataError if the first series is in months, so that another one is on other days of them."""
+        found = self._alone(0)._months() if self.offsets[1] > 2 else None
+        if found is not None:
+            self._misfit(found, int(np.argmax(~found.on_grid(self.times))))
 
     def _at_months(self, found: Frequency) -> Frequency:
         """Return a frequency of months with the day of the month and the time of day at which the times are."""
@@ -181,8 +199,10 @@ class Search:
         """Return whether times a day apart leave out all weekends, of which there is at least one."""
         if self.base.kind == "integers" or step != DAY:
             return False
-        days = (self._local() - MONDAY) // DAY
-        return bool((days % 7 < 5).all() and (self.distances(days // 7) > 0).any())
+        weeks, weekday = np.divmod((self._local() - MONDAY) // DAY, 7)
+        if (weekday > 4).any() or not (self.distances(weeks) > 0).any():
+            return False
+        return len(weeks) >= 20 or self._observed(weeks * 5 + weekday, 1) >= 0.8  # few days may avoid them by chance
 
     def _anchored(self, found: Frequency) -> Frequency:
         """Return the frequency with its grid beginning where the times are. Raises DataError if some lie beside it."""
@@ -210,8 +230,12 @@ class Search:
         distances = self.distances(found.numbers(self.times))
         many, least, _ = self._per_series(distances)
         if len(many) and (many >= EVIDENCE).any() and least[many >= EVIDENCE].min() > 1:
-            own = self.frequency(None)
-            raise DataError(f"{self.place(0)}: the times are {own.name}, but the model's are {given.name}.")
+            try:
+                own = self.frequency(None)
+            except DataError:  # they have no frequency of their own, but all are on the grid
+                return found
+            if (own.kind, own.step) != (given.kind, given.step):
+                raise DataError(f"{self.place(0)}: the times are {own.name}, but the model's are {given.name}.")
         return found
 
 

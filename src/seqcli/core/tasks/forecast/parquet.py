@@ -24,6 +24,7 @@ class ParquetTable:
                 f'{path} is a Parquet table, which pyarrow reads: pip install "seqcli[parquet]", or save it as .csv.'
             ) from None
         self.path = path
+        self.delimiter = ","  # nothing parts its columns
         self.skipped = 0  # its cells have types, so no row is bad
         try:
             self.file: Any = parquet.ParquetFile(path)

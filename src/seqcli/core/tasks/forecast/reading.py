@@ -57,7 +57,7 @@ class Reading:
         ]
         peeks = [Peek(table.peek()) for table in self.tables]
         self.headers = [peek.header for peek in peeks]
-        self.roles: Roles = find_roles(paths[0], peeks[0], asked)
+        self.roles: Roles = find_roles(paths[0], peeks[0], asked, self._delimiter)
         for path, peek in zip(paths, peeks, strict=True):
             if peek.names != self.roles.names:
                 theirs, ours = ", ".join(peek.names), ", ".join(self.roles.names)
@@ -83,11 +83,16 @@ class Reading:
         """The files that are read."""
         return [table.path for table in self.tables]
 
+    @property
+    def _delimiter(self) -> str:
+        """What parts the columns of the first file; a comma if nothing does."""
+        return self.tables[0].delimiter
+
     def _summary(self, series: Series) -> str:
         """Return a sentence that says what was read."""
         names, roles = self.roles.names, self.roles
         many = f"{len(series):,} series" if len(series) > 1 else "One series"
-        gaps = int(np.isnan(np.concatenate([series.of(k) for k in range(len(series))])).sum())
+        gaps = int(series.ends.sum()) - int((~np.isnan(series.values)).sum())
         value = f"values in {names[roles.values[0]]!r}" if len(roles.values) == 1 else "a column each"
         time = "no times, so rows are taken as equal steps" if roles.time is None else f"times in {names[roles.time]!r}"
         id_ = f", names in {names[roles.id]!r}" if roles.id is not None else ""
@@ -105,8 +110,7 @@ class Reading:
                 for k, evidence in zip(numeric, seen, strict=True):
                     evidence.see(chunk.columns[k], partial(_place, table, chunk))
             table.skipped = 0
-        delimiter = getattr(self.tables[0], "delimiter", ",")
-        self.how.update(zip(numeric, decide(seen, delimiter, self.say), strict=True))
+        self.how.update(zip(numeric, decide(seen, self._delimiter, self.say), strict=True))
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -143,8 +147,12 @@ class Reading:
         }
         read = len(lines)
         if roles.id is not None:
-            values, ids = arrays.pop(roles.values[0]), list(self.ids.numbers)
-            return Rows(arrays.pop("codes"), dated, lines, values, columns, ids, files, read)
+            codes: NDArray[np.int32] = arrays.pop("codes")
+            used = np.bincount(codes, minlength=len(self.ids.numbers)) > 0
+            ids = [name for name, is_used in zip(self.ids.numbers, used.tolist(), strict=True) if is_used]
+            if len(ids) < len(used):  # all rows of some series were bad
+                codes = (np.cumsum(used) - 1).astype(np.int32)[codes]
+            return Rows(codes, dated, lines, arrays.pop(roles.values[0]), columns, ids, files, read)
         many = len(roles.values)
         ids = [roles.names[k] if self.headers[0] or many > 1 else "y" for k in roles.values]
         if many > 1:

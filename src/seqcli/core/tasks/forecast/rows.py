@@ -64,7 +64,7 @@ class TextTable:
         self.delimiter = sniff(lines)
         rows = []
         try:
-            for row in csv.reader(lines, delimiter=self.delimiter):
+            for row in csv.reader(lines, delimiter=self.delimiter, strict=True):
                 rows.append([cell.strip() for cell in row])
         except csv.Error:
             pass  # it is said when the file is read from its beginning
@@ -91,7 +91,7 @@ class TextTable:
                 k = next((k for k, line in enumerate(lines) if line.strip()), len(lines))
                 lines, numbers, header = lines[k + 1 :], numbers[k + 1 :], k == len(lines)
             blank = self.delimiter * (width - 1)
-            if width > 1 and (blank in lines or {line.count(self.delimiter) for line in lines} != {width - 1}):
+            if (blank and blank in lines) or {line.count(self.delimiter) for line in lines} != {width - 1}:
                 rows = [line.split(self.delimiter) for line in lines]
                 kept, numbers = self._of_width(rows, numbers, width)
                 lines = [self.delimiter.join(row) for row in kept]

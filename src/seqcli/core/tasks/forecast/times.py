@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core.tasks.forecast.cells import INTEGER, MONTHS, form_of
+from seqcli.core.tasks.forecast.cells import INTEGER, ISO, MONTHS, form_of
 from seqcli.core.tasks.forecast.frequency import DAY, HOUR, Ints
 from seqcli.errors import DataError
 
 WIDTH = 40  # the longest cell that can be a time
-ISO = "Write times like 2024-01-31 or 2024-01-31 13:00:00."
 ZONES = 1 << 17  # more than there are seconds in the offsets from UTC, which are less than a day either way
 Bytes = NDArray[np.uint8]
 
@@ -56,8 +55,11 @@ class TimeColumn:
             if problem := self._accept(shape, cells[k], place(k)):
                 wrong.update((row, problem) for row in rows.tolist())
             elif self.integers:
-                values[rows] = [int(cells[row]) for row in rows.tolist()]
+                values[rows] = [int(cells[row].partition(".")[0]) for row in rows.tolist()]
                 self.digits.add(len(shape) if shape.isdigit() else 0)
+                if "." in shape:
+                    tenths = [row for row in rows.tolist() if not cells[row].endswith(".0")]
+                    wrong.update((row, "a step that is no whole number") for row in tenths)
             else:
                 form = form_of(shape)
                 assert form is not None, "it was accepted"
