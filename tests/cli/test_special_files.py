@@ -97,6 +97,21 @@ def test_a_whole_disk_is_not_searched(
     refused(seqcli("eval", "disk"), 1, "holds more than 5 files")
 
 
+def test_an_empty_name_is_not_that_of_the_current_directory(seqcli: Run, corpus: Path, trained: Path) -> None:
+    """As of a variable of the shell that is not set: it would train on all texts here, or leave its runs here."""
+    before = sorted(Path().rglob("*"))
+    few = ("--steps", 1, "--hidden", 4)
+    for option in ("--valid", "--test", "--vectors", "--config"):
+        refused(seqcli("train", corpus, option, "", *few), 2, f"{option} is empty, but must be the name of a file")
+    refused(seqcli("train", corpus, "--runs-dir", "", *few), 2, "--runs-dir is empty", "directory")
+    refused(seqcli("train", "--resume", ""), 2, "--resume is empty, but must be the name of a run")
+    for args in (("train", ""), ("train", corpus, ""), ("eval", ""), ("eval", "", "--run", "small"), ("translate", "")):
+        refused(seqcli(*args), 2, "FILE is empty, but must be the name of a file")
+    refused(seqcli("sample", "--run", ""), 2, "--run is empty")
+    refused(seqcli("info", ""), 2, "RUN is empty")
+    assert sorted(Path().rglob("*")) == before
+
+
 def test_a_stack_that_nobody_can_wait_for(seqcli: Run, corpus: Path) -> None:
     refused(seqcli("train", corpus, "--layers", 1_000_000), 2, "--layers is '1000000'", "100")
 

@@ -118,6 +118,9 @@ def test_what_is_no_file_is_never_opened(tmp_path: Path, monkeypatch: pytest.Mon
                 assert what in str(error.value)
     with pytest.raises(DataError, match=r"\. is a directory"):
         read_vectors(".")
+    for find in (find_texts, readers.find_files):
+        with pytest.raises(DataError, match="name of a file is empty"):
+            find([""])
 
 
 def test_the_walk_for_texts_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

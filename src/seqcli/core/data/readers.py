@@ -2,6 +2,7 @@
 
 import codecs
 import itertools
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +23,10 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     are empty.
     """
     found: list[Path] = []
-    for path in map(Path, files):
+    for name in files:
+        if not os.fspath(name):  # which would be the current directory
+            raise DataError("The name of a file is empty.")
+        path = Path(name)
         if stat.S_ISDIR(_mode(path)):
             texts = files_below(path, ".txt")
             if not texts:
@@ -65,7 +69,7 @@ def find_files(files: Sequence[str | Path]) -> list[Path]:
     Files of pairs or of labelled texts are named one by one, so unlike in `find_texts` a directory is an error.
     """
     for name in files:
-        if Path(name).is_dir():
+        if os.fspath(name) and Path(name).is_dir():
             raise DataError(f"{name} is a directory; give the files in it.")
     return find_texts(files)
 
