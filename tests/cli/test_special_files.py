@@ -62,6 +62,24 @@ def test_no_command_waits_for_a_pipe(seqcli: Run, trained: Path, corpus: Path, p
     assert sorted(path.name for path in Path("runs").iterdir()) == ["small"]
 
 
+@pytest.mark.parametrize("what", ["pipe", "device", "directory", "circle", "root", "nothing", "long", "nul"])
+def test_what_is_no_run_is_named_by_every_command(seqcli: Run, terminal: Path, corpus: Path, what: str) -> None:
+    os.mkfifo("pipe")
+    Path("directory").mkdir()
+    Path("circle").symlink_to("circle")
+    place = {"device": str(terminal), "root": "/", "long": "x" * 300, "nul": "a\0b"}.get(what, what)
+    before = sorted(Path().rglob("*"))
+    for command in (
+        *(("sample", "--run"), ("info",), ("train", "--resume"), ("plot", "-o", "a.html"), ("eval", corpus, "--run")),
+        *(("translate", "--text", "a", "--run"), ("tag", "a", "--run"), ("classify", "a", "--run")),
+        *(("neighbors", "a", "--run"), ("analogy", "a", "b", "c", "--run")),
+    ):
+        refused(seqcli(*command, place), 1, "Error: ")
+    refused(seqcli("export", place, "vectors.txt"), 1, "Error: ")
+    refused(seqcli("sample", "--runs-dir", place), 1, "Error: ")
+    assert sorted(Path().rglob("*")) == before, "nothing is written"
+
+
 def test_a_device_has_no_end(seqcli: Run, corpus: Path, terminal: Path) -> None:
     refused(seqcli("train", corpus, "--config", terminal), 2, "it is a device, not a regular file")
     refused(seqcli("train", corpus, "--vectors", terminal), 1, "is a device")
