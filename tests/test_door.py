@@ -236,19 +236,30 @@ def test_misspelled_options_of_a_model(models: Any) -> None:
         (lambda: models.classify.classify("x", explian=True), "Did you mean explain?"),
         (lambda: models.classify.evaluate("x.tsv", skip_bad_line=True), "Did you mean skip_bad_lines?"),
         (lambda: models.embed.evaluate("x.tsv", beam=3), "There is no option 'beam'."),
+        (lambda: models.lm.translate("x"), "A model of --task lm has no 'translate'. It is used by model.sample("),
+        (lambda: models.translate.sample("x"), "--task translate has no 'sample'"),
+        (lambda: models.embed.neighbors(["the"]), "One word is wanted, not ['the']"),
+        (lambda: models.embed.analogy("the", "cat", 3), "One word is wanted, not 3"),
+        *(
+            (lambda m=m: m.evaluate(["a.txt", "b.txt"]), "not by ['a.txt', 'b.txt']; give one at a time")
+            for m in (models.lm, models.translate, models.tag, models.classify, models.embed)
+        ),
     ]:
         with pytest.raises(ConfigError) as caught:
             call()
         assert sentence in str(caught.value)
-    for call in (
-        lambda: models.lm.sample(3),
-        lambda: models.translate.translate(3),
-        lambda: models.translate.translate(["a", None]),
-        lambda: models.tag.tag(b"the cat"),
-        lambda: models.classify.classify([["the"]]),
-    ):
-        with pytest.raises(DataError, match=r"A text or a list of texts is wanted, and .* is no text"):
+    assert not hasattr(models.lm, "translate") and not hasattr(models.lm, "_repr_png_")
+    for call, sentence in [
+        (lambda: models.lm.sample(3), "The prime is one text, not 3."),
+        (lambda: models.lm.sample(["the"]), "The prime is one text, not ['the']."),
+        (lambda: models.translate.translate(3), "A text or a list of texts is wanted, not 3."),
+        (lambda: models.translate.translate(["a", None]), "each is a text, and number 2 is None."),
+        (lambda: models.tag.tag(b"the cat"), "A text or a list of texts is wanted, not b'the cat'."),
+        (lambda: models.classify.classify([["the"]]), "each is a text, and number 1 is ['the']."),
+    ]:
+        with pytest.raises(DataError) as wrong:
             call()
+        assert sentence in str(wrong.value)
 
 
 # --- training -------------------------------------------------------------------------------------------------------

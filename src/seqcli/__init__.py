@@ -268,10 +268,10 @@ def _config(
     files: Files, config: AnyPath | None, options: dict[str, Any], beside: Sequence[str] = ()
 ) -> "TrainingOptions":
     from seqcli.core.recipes import read_options
-    from seqcli.core.tasks.union import build, named
+    from seqcli.core.tasks.union import build, check
 
     written = _path("config", config) if config is not None else None
-    given = named(read_options(written), written) if written is not None else {}
+    given = check(read_options(written), written) if written is not None else {}
     several = {} if isinstance(files, (tuple, list)) and not files else {"files": files}
     found: TrainingOptions = build({**given, **several, **options}, beside=("config", *beside))
     return found

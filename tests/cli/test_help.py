@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from seqcli.cli.app import COMMANDS
+from seqcli.cli.completion import completing, joined
 from seqcli.cli.options import FIRST
 from seqcli.core.config import option_name
+from seqcli.core.recipes import names
 from seqcli.core.tasks.union import all_options
 
 Run = Callable[..., Any]
@@ -36,9 +38,12 @@ def imported(*args: str, **env: str) -> tuple[str, set[str]]:
 
 def completed(words: str, shell: str = "bash") -> tuple[list[str], set[str]]:
     """What TAB offers at the end of these words."""
-    cursor = str(len(words.split(" ")) - 1)
+    parted = re.findall(r"[:=]+|[^ :=]+", words) + [""] * words.endswith(" ")  # as bash takes them apart
     out, modules = imported(
-        _SEQCLI_COMPLETE=f"complete_{shell}", COMP_WORDS=words, COMP_CWORD=cursor, _TYPER_COMPLETE_ARGS=words
+        _SEQCLI_COMPLETE=f"complete_{shell}",
+        COMP_WORDS="\n".join(parted),
+        COMP_CWORD=str(len(parted) - 1),
+        _TYPER_COMPLETE_ARGS=words,
     )
     return out.split(), modules
 
@@ -116,9 +121,13 @@ def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -
         ("seqcli train --tokens b", ["byte", "bpe"]),
         ("seqcli train --resume ", ["other", "small"]),
         ("seqcli sample --run s", ["small"]),
+        ("seqcli sample --run=s", ["small"]),
+        ("seqcli sample --runs-dir=elsewhere --run=", ["third"]),
+        ("seqcli sample --run ", ["small"]),
+        ("seqcli neighbors --run ", ["other"]),
         ("seqcli eval file.txt --run ", ["other", "small"]),
         ("seqcli info ", ["other", "small"]),
-        ("seqcli export o", ["other"]),
+        ("seqcli export ", ["other"]),
         ("seqcli export other ", []),
         ("seqcli sample --run x --runs-dir elsewhere --run ", ["third"]),
         ("seqcli sample --device c", ["cpu", "cuda"]),
@@ -126,18 +135,33 @@ def test_train_shows_the_options_of_a_task(seqcli: Run, args: tuple[str, ...]) -
         ("seqcli export --to w", ["word2vec", "word2vec-binary"]),
         ("seqcli recipes hello", ["hello-rnn"]),
         ("seqcli recipes --copy na", ["names-classify", "names-line"]),
-        ("seqcli train --config recipe:ch", ["recipe:char-gru", "recipe:char-lstm", "recipe:chat"]),
+        ("seqcli train --config recipe:ch", ["char-gru", "char-lstm", "chat"]),
+        ("seqcli train --config=recipe:hel", ["hello-rnn"]),
+        ("seqcli train --config recip", [f"recipe:{name}" for name in names()]),
         ("seqcli train --config ", []),
+        ("seqcli train --cell=g", ["gru"]),
     ],
 )
 def test_completion(words: str, wanted: list[str]) -> None:
-    for name in ("runs/small", "runs/other", "elsewhere/third"):
+    for name, task in (("runs/small", "lm"), ("runs/other", "embed"), ("elsewhere/third", "lm")):
         Path(name).mkdir(parents=True)
-        Path(name, "config.yaml").touch()
+        Path(name, "config.yaml").write_text(f"# Data\ntask: {task}   # What to learn.\n")
     Path("runs/notes").mkdir()
     found, modules = completed(words)
     assert found == wanted
     assert not modules & set(HEAVY)
+
+
+def test_a_shell_that_does_not_part_words_is_answered_with_whole_ones() -> None:
+    assert joined(["seqcli", "--run=s"], 1) == (["seqcli", "--run=s"], 1, 0)
+    assert completing("--run=s", "small", 0) == "--run=small"
+    assert completing("recipe:c", "recipe:chat", 0) == "recipe:chat"
+
+
+def test_a_space_ends_a_word_after_a_colon() -> None:
+    assert joined(["seqcli", "a", ":", "b", "c"], 4) == (["seqcli", "a:b", "c"], 2, 0)
+    assert joined(["seqcli", "a", ":", ""], 3) == (["seqcli", "a:", ""], 2, 0)
+    assert joined(["seqcli", "a", ":"], 2) == (["seqcli", "a:"], 1, 2)
 
 
 def test_the_list_of_recipes_needs_no_torch() -> None:

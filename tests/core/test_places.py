@@ -199,3 +199,25 @@ def test_a_full_disk_is_a_sentence(corpus: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("seqcli.core.training.loop.add_point", full)
     with pytest.raises(TrainingError, match=r"runs/r cannot be written or read: No space left on device.*--resume r"):
         list(events)
+
+
+def test_a_path_is_taken_as_it_stands_and_a_name_is_a_run() -> None:
+    for place in ("runs/a", "runs/runs/a", "a"):
+        Path(place).mkdir(parents=True)
+    assert catalogue.find("runs/a") == Path("runs/a")
+    assert catalogue.find(Path("runs/a")) == Path("runs/a")
+    assert catalogue.find("a") == Path("runs/a")
+    Path("runs/a").rmdir()
+    assert catalogue.find("a") == Path("a")
+    assert catalogue.find("runs/a") == Path("runs/runs/a")
+
+
+def test_a_run_is_as_far_as_its_newest_checkpoint(corpus: Path) -> None:
+    for _ in runs.train(Config(corpus, hidden=4, steps=6, save_every=2, keep=9), run="a"):
+        pass
+    (run,) = catalogue.list_runs()
+    assert run.step == 6
+    shutil.rmtree("runs/a/checkpoints/step-00000006")  # as after a crash: logged, and not saved
+    assert catalogue.read_run(run.path).step == 4
+    shutil.rmtree("runs/a/checkpoints")
+    assert catalogue.read_run(run.path).step == 6

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import seqcli
 from seqcli import Config
 from seqcli.core import strict_yaml
 from seqcli.core.config import read_yaml
@@ -161,3 +162,16 @@ def test_hostile_texts() -> None:
 @pytest.mark.slow
 def test_many_hostile_texts() -> None:
     check_hostile(5000, seed=2)
+
+
+def test_what_is_wrong_in_a_file_is_told_with_its_line(corpus: Path) -> None:
+    """To every door: options are checked as they are in the file, also where another value wins over them."""
+    Path("o.yaml").write_text("# mine\nfiles: 3\n\nbatch-size: few\ncrf: maybe\nrun: x\ntask: [a]\n")
+    with pytest.raises(ConfigError) as caught:
+        seqcli.Config(corpus, config="o.yaml")
+    first, *others = str(caught.value).split("\n")
+    assert first == "o.yaml, line 2: --files is 3, but must be a list of texts."
+    assert others[0].startswith("o.yaml, line 4: --batch-size is 'few'")
+    assert others[1].startswith("o.yaml, line 5: --crf is 'maybe'")
+    assert others[2] == "o.yaml, line 6: A file of options cannot hold 'run': give --run beside it."
+    assert others[3].startswith("o.yaml, line 7: --task is ['a'], but must be one of lm, ")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from seqcli import __version__
-from seqcli.cli import console
+from seqcli.cli import completion, console
 from seqcli.cli.command import NAMES, Entry, Group
 
 # The help of each command is the first line of its docstring, repeated here so that showing help imports no command. A
@@ -89,4 +89,4 @@ def main() -> None:
     """Run the command line. This is the entry point of `seqcli` and of `python -m seqcli`."""
     console.use_utf8()
     with console.errors_mapped():
-        app(prog_name="seqcli")
+        completion.answer(lambda: app(prog_name="seqcli"))

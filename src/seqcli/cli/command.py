@@ -22,6 +22,7 @@ from seqcli.cli import console, help, process
 from seqcli.core.config import Limits, parts, refusal
 from seqcli.errors import ConfigError
 
+TASK_WITHIN = 4096  # characters at the beginning of the configuration of a run, among which its task is
 NAMES = {"help_option_names": ["-h", "--help"]}
 # An empty name would be that of the current directory, and it is most often a variable of the shell that is not set.
 PLACES = {"FILE": "the name of a file", "DIR": "the name of a directory", "RUN": "the name of a run"}
@@ -220,12 +221,40 @@ def _one(option: str, value: Any, kind: Any, limits: Limits) -> Any:
 
 def run_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The runs whose names begin so; their directories are listed, nothing of them is read."""
+    return [config.parent.name for config in _configs(ctx, incomplete)]
+
+
+def run_names_of(task: str) -> Callable[[typer.Context, str], list[str]]:
+    """Completes the runs of one task, as their configurations name it on a line. No YAML is parsed for that."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        return [config.parent.name for config in _configs(ctx, incomplete) if _task_in(config) == task]
+
+    return complete
+
+
+def _configs(ctx: typer.Context, incomplete: str) -> list[Path]:
+    """The configurations of the runs whose names begin so."""
+    from seqcli.core.places import CONFIG
+
     place = Path(ctx.params.get("runs_dir") or os.environ.get("SEQCLI_RUNS", "runs"))
     try:
-        found = [entry.name for entry in os.scandir(place) if (place / entry.name / "config.yaml").is_file()]
+        names = sorted(entry.name for entry in os.scandir(place) if entry.name.startswith(incomplete))
     except OSError:
         return []
-    return sorted(name for name in found if name.startswith(incomplete) and name == console.shown(name))
+    return [
+        place / name / CONFIG for name in names if name == console.shown(name) and (place / name / CONFIG).is_file()
+    ]
+
+
+def _task_in(config: Path) -> str | None:
+    """The task that the configuration of a run names, or None."""
+    try:
+        with config.open(encoding="utf-8", errors="replace") as file:
+            found = re.search(r"^task: *(\w+)", file.read(TASK_WITHIN), re.MULTILINE)
+    except OSError:
+        return None
+    return found[1] if found else None
 
 
 def config_names(incomplete: str) -> list[str]:

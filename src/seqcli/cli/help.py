@@ -39,7 +39,7 @@ def page(ctx: Any, only: Collection[str] | None = None, told: Told | None = None
     left_out = 0
     for param in command.get_params(ctx):
         if param.param_type_name == "argument":
-            sections["Arguments"].append((names(param), meaning(param)))
+            sections["Arguments"] += [] if param.hidden else [(names(param), meaning(param))]
         elif only is not None and param.name not in (*only, "help"):
             left_out += 1
         elif not param.hidden:
@@ -61,7 +61,7 @@ def page(ctx: Any, only: Collection[str] | None = None, told: Told | None = None
 
 def usage_pieces(command: Any) -> list[str]:
     """[OPTIONS] and the arguments."""
-    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    arguments = [param for param in command.params if param.param_type_name == "argument" and not param.hidden]
     return ["[OPTIONS]", *(str(param.metavar or param.name.upper()) for param in arguments)]
 
 

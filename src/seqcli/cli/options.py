@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli.command import one_of, run_names
+from seqcli.cli.command import one_of, run_names_of
 from seqcli.core.config import (
     Options,
     and_,
@@ -24,10 +24,6 @@ from seqcli.core.tasks.registry import TASKS
 from seqcli.core.tasks.union import all_options
 
 A_RUN = "A run's name, its directory, or a .safetensors file."
-Run = Annotated[
-    str | None,
-    typer.Option("--run", metavar="RUN", help=A_RUN, show_default="the newest run", autocompletion=run_names),
-]
 RunsDir = Annotated[str, typer.Option("--runs-dir", metavar="DIR", envvar="SEQCLI_RUNS", help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, an object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notices, no progress.")]
@@ -43,6 +39,17 @@ Device = Annotated[
 Threads = Annotated[
     int, typer.Option("--threads", min=0, max=1024, help="Processor threads (0: OMP_NUM_THREADS, or all cores).")
 ]
+
+
+def run_of(task: str) -> Any:
+    """The option --run of a command that uses models of one task."""
+    return typer.Option(
+        "--run",
+        metavar="RUN",
+        help=A_RUN,
+        show_default=f"the newest {TASKS[task].noun}",
+        autocompletion=run_names_of(task),
+    )
 
 
 ALIASES = {"embedding_dim": ("--dim",), "num_samples": ("-n",)}

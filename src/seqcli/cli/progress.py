@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Group
 from rich.live import Live
@@ -16,6 +16,8 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.console import count, duration, figure, stderr
+from seqcli.cli.draw.figures import label_tables, lines, named_by_loss
+from seqcli.core.config import fields_of
 from seqcli.core.events import (
     Evaluated,
     Event,
@@ -32,6 +34,7 @@ from seqcli.core.events import (
 from seqcli.core.tasks.registry import TASKS
 
 HEADING = len("  model  ")  # of a line of the description
+EARLY = 0.6  # a best evaluation before this part of the training deserves a hint
 CARET_C = 3  # columns that stay free: the terminal writes ^C there, and would begin a line with it
 
 
@@ -58,10 +61,11 @@ class Drawer:
     def __init__(self, runs_dir: str) -> None:
         self.runs_dir = runs_dir
         self.run_dir, self.task = Path(runs_dir), ""
+        self.plan: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
-            self.run_dir, self.task = event.run_dir, event.plan.task
+            self.run_dir, self.task, self.plan = event.run_dir, event.plan.task, event.plan.as_dict()
         match event:
             case Started():
                 self.on_started(event)
@@ -162,7 +166,7 @@ class PlainDrawer(Drawer):
             stderr.print(Text(f"step {event.step}  sample\n{event.text.strip()}"))
 
     def on_tested(self, event: Tested) -> None:
-        stderr.print(Text(tested(event)))
+        tested(event, self.plan)
 
     def on_finished(self, event: Finished) -> None:
         stderr.print(Text("\n".join(summary(event, self.named, self.task))))
@@ -223,7 +227,7 @@ class LiveDrawer(Drawer):
         )
 
     def on_tested(self, event: Tested) -> None:
-        stderr.print(Text(tested(event)), soft_wrap=False)
+        tested(event, self.plan)
 
     def on_finished(self, event: Finished) -> None:
         self.stop()
@@ -321,12 +325,27 @@ def summary(event: Finished, named: str, task: str) -> list[str]:
         f"  model   {event.run_dir / 'best.safetensors'}",
         f"  try it  seqcli {TASKS[task].try_it} --run {named}",
         f"  measure seqcli eval FILE --run {named}",
+        *hint(event, task),
     ]
 
 
-def tested(event: Tested) -> str:
-    """The figures on the test file as a line."""
-    plain = {k: v for k, v in event.figures.items() if isinstance(v, (int, float, str))}
-    forms = {name: FIGURES.get(name, "{:.4g}" if isinstance(value, float) else "{}") for name, value in plain.items()}
-    shown = (f"{name} {figure(forms[name], value)}" for name, value in plain.items())
-    return f"{event.file}: {'  '.join(shown)}"
+def hint(event: Finished, task: str) -> list[str]:
+    """What to do where the best evaluation was long before the end; nothing where it was not."""
+    if event.best is None or event.reason != "budget" or event.best_step >= EARLY * event.step:
+        return []
+    dropout = "more --dropout, or " if "dropout" in fields_of(TASKS[task].options) else ""
+    return [
+        f"  hint    the best was at step {event.best_step} of {event.step}; the steps after it did not help.",
+        f"          Stop earlier (--steps {event.best_step}, or --patience 3), or try {dropout}more data.",
+    ]
+
+
+def tested(event: Tested, plan: dict[str, Any]) -> None:
+    """Draw the figures on the test file, as `seqcli eval` draws them for people."""
+    figures = named_by_loss(event.figures, plan)
+    stderr.print(Text(f"\nOn {event.file}:"))
+    for line in lines(figures):
+        stderr.print(Text(line))
+    for table in label_tables(figures):
+        stderr.print()
+        stderr.print(table, soft_wrap=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from seqcli.core.config import SHORT, nearest, read_yaml
 from seqcli.core.options import TrainingOptions
-from seqcli.core.places import CONFIG
+from seqcli.core.places import CONFIG, checkpoints, step_of
 from seqcli.core.tasks.registry import TASKS
 from seqcli.core.tasks.union import build
 from seqcli.core.training.points import read_points
@@ -34,8 +34,12 @@ class Run:
 
     @property
     def step(self) -> int:
-        """The last step in metrics.jsonl; 0 if there is none."""
-        return int(self.points[-1]["step"]) if self.points else 0
+        """The step that it goes on from when it is resumed, that of its newest checkpoint.
+
+        Where there is no checkpoint, as in a copied run, it is the last step in metrics.jsonl; 0 if there is none.
+        """
+        kept = checkpoints(self.path)
+        return step_of(kept[-1]) if kept else int(self.points[-1]["step"]) if self.points else 0
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -121,15 +125,18 @@ def find(run: Place | None, runs_dir: str | Path = "runs", task: str | None = No
     """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model
     (for that task).
 
-    Returns the directory of the run, or the path of a .safetensors file if that was given. Raises CheckpointError when
-    there is no such run, and suggests the name that is most similar.
+    A plain name is looked for among the runs first, and a path is first taken as it stands. Returns the directory of
+    the run, or the path of a .safetensors file if that was given. Raises CheckpointError when there is no such run, and
+    suggests the name that is most similar.
     """
     if run is None:
         if (path := newest(runs_dir, *([task] if task else []))) is not None:
             return path
         noun, file = (TASKS[task].noun, TASKS[task].example) if task else ("model", "FILE")
         raise CheckpointError(f"There is no trained {noun} in {runs_dir}/ yet. Train one first: seqcli train {file}")
-    for path in (Path(runs_dir) / run, Path(run)) if str(run) else ():
+    among_runs, literal = Path(runs_dir) / run, Path(run)
+    places = (among_runs, literal) if literal.name == run else (literal, among_runs)
+    for path in places if str(run) else ():
         with suppress(OSError):  # a name that no file can have
             if path.is_dir() or path.is_file():
                 return path

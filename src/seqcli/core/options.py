@@ -5,6 +5,10 @@ from typing import Annotated, Literal
 from seqcli.core.cells import CELLS
 from seqcli.core.config import Fraction, Limits, OneOf, Options, Positive, option, options
 
+VocabularySize = Annotated[int, Limits(ge=8, le=10**8)]
+Length = Annotated[float, Limits(gt=0, le=10**9)]  # of a training, in epochs or minutes
+LearningRate = Annotated[float, Limits(gt=0, le=10**12)]
+
 
 @options
 class Texts(Options):
@@ -42,7 +46,7 @@ class Tokens(Options):
     )
     lowercase: bool | None = option("Tokens", "Lower-case words (word).", False)
     min_count: Positive = option("Tokens", "Rarer words (word) or characters (char) become <unk>.", 1)
-    vocab_size: Annotated[int, Limits(ge=8)] | None = option(
+    vocab_size: VocabularySize | None = option(
         "Tokens", "Largest vocabulary (word, bpe), special tokens included.", auto="30000 for word, 4000 for bpe"
     )
 
@@ -51,11 +55,11 @@ class Tokens(Options):
 class Budget(Options):
     """How long a training lasts. The smallest of epochs, steps and minutes counts."""
 
-    epochs: Annotated[float, Limits(gt=0)] | None = option(
+    epochs: Length | None = option(
         "Budget", "Stop after so many passes over the data.", auto="with --minutes, as many as the data bears"
     )
     steps: Positive | None = option("Budget", "Stop after so many optimizer updates.")
-    minutes: Annotated[float, Limits(gt=0)] | None = option(
+    minutes: Length | None = option(
         "Budget", "Train for about so long: steps are planned by the speed here.", auto="3 when no budget is given"
     )
     patience: Annotated[int, Limits(ge=0)] = option(
@@ -73,9 +77,7 @@ class Optimization(Options):
     optimizer: Literal["muon", "adamw", "sgd", "rmsprop", "adagrad"] = option(
         "Optimization", "muon: orthogonalized momentum for the recurrent matrices, adamw for the rest.", "muon"
     )
-    lr: Annotated[float, Limits(gt=0)] | None = option(
-        "Optimization", "Peak learning rate.", auto="by task and optimizer"
-    )
+    lr: LearningRate | None = option("Optimization", "Peak learning rate.", auto="by task and optimizer")
     schedule: Literal["linear", "cosine", "constant", "plateau", "step"] = option(
         "Optimization", "How the learning rate falls after the warm-up.", "linear"
     )

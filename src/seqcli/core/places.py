@@ -1,4 +1,6 @@
-"""The directory of a run: choosing its name, creating it, locking it, and noticing when it disappears."""
+"""The directory of a run: choosing its name, creating it, finding its checkpoints, locking it, and noticing when it
+disappears.
+"""
 
 import errno
 import itertools
@@ -14,6 +16,7 @@ from seqcli.errors import CheckpointError, ConfigError, TrainingError
 
 CONFIG = "config.yaml"
 LOCK = ".lock"
+STEP = re.compile(r"step-(\d{8,})")  # the name of the directory of a checkpoint
 
 
 def check_place(run: str | None, runs_dir: Path) -> None:
@@ -78,6 +81,28 @@ def _name_for(options: TrainingOptions) -> str:
     named = options.inputs[0] if options.inputs else "text"
     stem = os.fsencode(Path(os.path.realpath(named)).stem)[:150].decode("utf-8", "ignore")
     return re.sub(r"[^\w.-]+", "-", f"{stem}-{options.kind}").strip("-.") or "run"
+
+
+# --- its checkpoints ------------------------------------------------------------------------------------------------
+
+
+def checkpoint_dir(run_dir: Path, step: int) -> Path:
+    """Return the directory of the checkpoint of a step, whether it exists or not."""
+    return run_dir / "checkpoints" / f"step-{step:08d}"
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """Return the directories of a run's checkpoints, the oldest first."""
+    found = [p for p in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(p.name)]
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step of a checkpoint, given its directory."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+# --- its lock -------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -4,6 +4,7 @@ In the repository they are the directories recipes/ and data/ at the top; a whee
 """
 
 import os
+import re
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -32,6 +33,11 @@ class Recipe:
     about: str
     commands: tuple[str, ...]
     expected: str
+
+    @property
+    def headline(self) -> str:
+        """What is learned, in short: the beginning of its description, up to the first colon or full stop."""
+        return re.split(r"[:.](?:\s|$)", self.about, maxsplit=1)[0]
 
     @property
     def options(self) -> dict[str, Any]:

@@ -25,7 +25,14 @@ class YamlError(ValueError):
         super().__init__(f"line {line}: {what}.")
 
 
-def loads(text: str) -> dict[str, Any]:
+class Values(dict[str, Any]):
+    """The values of a text by name. `lines` are the numbers of the lines on which the names stand."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+
+
+def loads(text: str) -> Values:
     """Return the values by name; an empty text has none. Raises YamlError."""
     try:
         return _document(_counted(yaml.parse(text, yaml.SafeLoader)))
@@ -46,9 +53,9 @@ def _counted(events: Iterator[Any]) -> Iterator[Any]:
         yield event
 
 
-def _document(events: Iterator[Any]) -> dict[str, Any]:
+def _document(events: Iterator[Any]) -> Values:
     """Return the mapping that the whole text is."""
-    values: dict[str, Any] = {}
+    values = Values()
     documents = 0
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -63,9 +70,9 @@ def _document(events: Iterator[Any]) -> dict[str, Any]:
     return values
 
 
-def _mapping(events: Iterator[Any]) -> dict[str, Any]:
+def _mapping(events: Iterator[Any]) -> Values:
     """Return a mapping, up to the event that ends it."""
-    values: dict[str, Any] = {}
+    values = Values()
     for key in events:
         if isinstance(key, yaml.MappingEndEvent):
             break
@@ -74,6 +81,7 @@ def _mapping(events: Iterator[Any]) -> dict[str, Any]:
         _check_plain(key)
         if key.value in values:
             raise _bad(key, f"the option {key.value[:40]!r} comes twice")
+        values.lines[key.value] = _line(key)
         event = next(events)
         values[key.value] = _list(events) if isinstance(event, yaml.SequenceStartEvent) else None
         _check_plain(event)
@@ -127,4 +135,9 @@ def _scalar(event: Any) -> str | int | float | bool | None:
 
 def _bad(event: Any, what: str) -> YamlError:
     """Return the error for an event, with the number of its line."""
-    return YamlError(event.start_mark.line + 1, what)
+    return YamlError(_line(event), what)
+
+
+def _line(event: Any) -> int:
+    """Return the number of the line on which an event begins."""
+    return int(event.start_mark.line) + 1

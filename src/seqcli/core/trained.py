@@ -14,7 +14,7 @@ from seqcli.core.training.plan import Plan
 from seqcli.core.training.schema import ModelFile
 from seqcli.core.training.stored import Stored
 from seqcli.core.weights import sizes_of_a_file
-from seqcli.errors import DataError
+from seqcli.errors import DataError, TaskError
 
 if TYPE_CHECKING:  # text is written without torch
     import torch
@@ -51,6 +51,15 @@ class Trained(ABC):
     def takes_no(self, others: Iterable[str]) -> None:
         """Raises ConfigError if `evaluate` was told anything else, with what was probably meant."""
         no_others(others, ("path", "say", *self.measured_with))
+
+    if not TYPE_CHECKING:  # for type checkers it has the attributes that are defined, and no others
+
+        def __getattr__(self, name: str) -> Any:
+            """Raises TaskError, which says what this model can do, for what only models of other tasks have."""
+            if name.startswith("_") or "plan" not in vars(self):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            uses = " or ".join(self.examples())
+            raise TaskError(f"A model of --task {self.plan.task} has no {name!r}. It is used by {uses}.")
 
     # --- what it says of itself -------------------------------------------------------------------------------
 
@@ -107,12 +116,14 @@ class Trained(ABC):
         return {"squared_error" if squared and name == "loss" else name: value for name, value in found.items()}
 
 
-def texts_of(texts: Iterable[str]) -> list[str]:
+def texts_of(texts: object) -> list[str]:
     """Several texts as a list, from anything that gives them one by one. Raises DataError for what is no text."""
-    found = list(texts) if isinstance(texts, Iterable) else [texts]
-    for text in found:
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray)):
+        raise DataError(f"A text or a list of texts is wanted, not {SHORT.repr(texts)}.")
+    found = list(texts)
+    for number, text in enumerate(found, 1):
         if not isinstance(text, str):
-            raise DataError(f"A text or a list of texts is wanted, and {SHORT.repr(text)} is no text.")
+            raise DataError(f"In a list of texts each is a text, and number {number} is {SHORT.repr(text)}.")
     return found
 
 

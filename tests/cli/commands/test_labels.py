@@ -200,7 +200,7 @@ def test_what_weighed_most(seqcli: Run, classifier: Path) -> None:
 
 def test_explaining_needs_attention(seqcli: Run, labelled: Path) -> None:
     assert seqcli("train", "--task", "classify", labelled, *SMALL, "--steps", 3).code == 0
-    refused(seqcli("classify", "a", "--explain"), 2, "--pool attention")
+    refused(seqcli("classify", "a", "--explain", "--quiet"), 2, "--pool attention")
 
 
 def test_a_text_with_no_known_word(seqcli: Run, classifier: Path) -> None:
@@ -305,6 +305,15 @@ def test_labels_stand_under_one_another(seqcli: Run, monkeypatch: pytest.MonkeyP
     lines = caught.get().rstrip("\n").split("\n")
     assert all(cell_len(line) <= 40 for line in lines) and len(lines) == 3
     assert len({cell_len(line[: line.index("%")]) for line in lines}) == 1
+
+
+def test_probabilities_of_several_texts_are_told_apart(
+    seqcli: Run, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "stdout_is_terminal", lambda: True)
+    several = seqcli("classify", "good film", "bad film", "--probabilities").out.split("\n\n")
+    assert [part.splitlines()[0] for part in several] == ["good film", "bad film"]
+    assert "film" not in seqcli("classify", "good film", "--probabilities").out
 
 
 def test_eval_without_a_run_goes_by_the_shape_of_the_file(

@@ -219,6 +219,9 @@ def test_the_name_by_default_is_never_one_that_is_there(seqcli: Run, trained: Pa
     assert told == {"run": "runs/small", "what": "loss", "path": "small-loss-2.svg"}
     assert Path("small-loss.svg").read_text() == "mine"
     ET.parse("small-loss-2.svg")
+    Path("small-loss-3.svg").symlink_to("elsewhere.svg")
+    assert seqcli("plot").out == "small-loss-4.svg\n"
+    assert not Path("elsewhere.svg").exists() and not list(Path().glob(".*tmp"))
 
 
 def test_attention_of_a_translation(seqcli: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,12 +21,15 @@ def test_the_list_is_a_table_in_a_pipe(seqcli: Run) -> None:
 
 def test_the_list_is_for_people_on_a_terminal(seqcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "stdout_is_terminal", lambda: True)
-    monkeypatch.setenv("COLUMNS", "50")
-    out = seqcli("recipes").out
-    assert max(map(len, out.split("\n"))) <= 50
-    words = " ".join(out.split())
-    for name in names():
-        assert f"{name} {' '.join(recipe(name).commands[0].split())} {recipe(name).about} Expected:" in words
+    for width in (50, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        found = seqcli("recipes")
+        lines = found.out.splitlines()
+        assert max(map(len, lines)) <= width
+        assert [line.split()[0] for line in lines] == names()
+        assert [line.endswith("(needs FILE)") for line in lines] == [not recipe(name).files for name in names()]
+        assert "seqcli recipes NAME" in found.err
+    assert all(recipe(name).headline in line for name, line in zip(names(), lines, strict=True)), "cut at 80 columns"
 
 
 def test_json(seqcli: Run) -> None:

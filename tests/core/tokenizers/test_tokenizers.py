@@ -237,3 +237,8 @@ def test_words_keep_their_marks(text: str, words: list[str]) -> None:
     made = tokenizers.train("word", [text], normalize="none")
     assert made.pieces(text) == words
     assert made.decode(made.encode(text)) == text
+
+
+def test_half_a_character_is_no_question_mark() -> None:
+    made = tokenizers.train("bpe", ["why? because"], vocab_size=270)
+    assert made.decode(made.encode("a\ud83d\ndc\udce9")) == "a\ufffd\ndc\ufffd"

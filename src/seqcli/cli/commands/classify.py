@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from seqcli.cli import console
-from seqcli.cli.draw.labels import cut, padded
+from seqcli.cli.choosing import chosen
+from seqcli.cli.draw.labels import cut, one_line, padded
 from seqcli.cli.lines import Printer, answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def classify(
     explain: Annotated[
         bool, typer.Option("--explain", help="How much each token weighed (models with --pool attention).")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("classify")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -44,8 +45,11 @@ def classify(
 
     One text a line. Probabilities are calibrated on the validation data.
     """
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="classify")
-    out = LabelPrinter(probabilities=probabilities, json=json, quiet=quiet, person=console.stdout_is_terminal())
+    place = chosen(run, runs_dir, "classify", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="classify")
+    alone = len(text) == 1 if text else sys.stdin.isatty()  # who typed one text knows which it is
+    person = console.stdout_is_terminal()
+    out = LabelPrinter(probabilities=probabilities, json=json, quiet=quiet, person=person, headings=not alone)
 
     def show(lines: Sequence[str]) -> None:
         full = [line for line in lines if line.strip()]
@@ -58,13 +62,16 @@ def classify(
 
 
 class LabelPrinter(Printer):
-    """Prints labels, a line for each text; an empty line has none."""
+    """Prints labels, a line for each text; an empty line has none.
+
+    With `headings` a text stands above its probabilities, where a person reads them.
+    """
 
     nothing: ClassVar = {"text": None, "label": None}
 
-    def __init__(self, *, probabilities: bool, json: bool, quiet: bool, person: bool) -> None:
+    def __init__(self, *, probabilities: bool, json: bool, quiet: bool, person: bool, headings: bool = False) -> None:
         super().__init__(json=json, quiet=quiet)
-        self._probabilities, self._person = probabilities, person
+        self._probabilities, self._person, self._headings = probabilities, person, headings
 
     def show(self, text: str, found: "Classified | None") -> None:
         """Print the label of one text."""
@@ -79,6 +86,8 @@ class LabelPrinter(Printer):
         elif found is None:
             console.write()
         elif self._probabilities and self._person:
+            if self._headings:
+                console.stdout.print(Text("\n" * (self.line > 1) + cut(one_line(text), console.stdout.width)))
             room = console.stdout.width - len("  100.0%  ")
             labels = [cut(console.shown(label), max(8, room)) for label in found.probabilities]
             wide = max(map(cell_len, labels))

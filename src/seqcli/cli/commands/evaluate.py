@@ -1,5 +1,6 @@
 """seqcli eval: figures of a model on a file."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.command import run_names
+from seqcli.cli.draw.figures import in_order, label_lines, label_tables, lines, named_by_loss
 from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads
 from seqcli.core import runs
 from seqcli.core.catalogue import find, newest
@@ -20,8 +22,6 @@ from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
     from seqcli.core.trained import Trained
-
-MOST = 12  # confusions that are shown
 
 
 def evaluate(
@@ -58,20 +58,20 @@ def evaluate(
     tagger's or classifier's accuracy, F1 of every label, and what it takes for what; for word vectors how their cosines
     agree with the scores in a file of WORD TAB WORD TAB SCORE lines.
     """
-    say = silent if quiet else console.notice
     found: dict[str, dict[str, Any]] = {}
     names: list[str | None] = [*run] if run else [None]
     for name in names:
         path = (newest(runs_dir, *fitting(file)) if name is None else None) or find(name, runs_dir)
+        label = str(name) if name else path.name
+        say = silent if quiet else console.notice if len(names) == 1 else partial(told_of, label)
         if name is None:
             say(f"Run {path.name}:")
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads)
-        label = str(name) if name else path.name
         options = asked(model, label, {"beam": beam, "skip_bad_lines": skip_bad_lines or None})
-        found[label] = model.evaluate(file, say=say, **options)
-        if model.plan.as_dict().get("loss") == "mse":
+        plan = model.plan.as_dict()
+        found[label] = named_by_loss(model.evaluate(file, say=say, **options), plan)
+        if plan.get("loss") == "mse":
             say(f"{label} was trained by mse: its loss is a squared distance from the one-hot target, no nats.")
-            found[label]["squared_error"] = found[label].pop("loss")
     if json:
         for label, figures in found.items():
             console.print_json({"run": label, "file": file, **figures})
@@ -80,6 +80,11 @@ def evaluate(
         show_one(*found.values())
     else:
         compare(found)
+
+
+def told_of(run: str, text: str) -> None:
+    """A sentence about one of several runs."""
+    console.notice(f"{run}: {text}")
 
 
 def asked(model: "Trained", run: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -110,19 +115,16 @@ def head_of(path: Path) -> list[str]:
 
 
 def show_one(figures: dict[str, Any]) -> None:
-    """The figures of one run, a line each, with those of every label."""
-    for key in in_order(figures):
-        name, form = NAMES[key]
-        name = OF_LABELS.get(key, name) if "labels" in figures else name
-        console.write(f"{name:<24}{console.figure(form, figures[key])}")
-    if "labels" in figures:
-        show_labels(figures["labels"], figures["confusions"])
-
-
-def in_order(*runs: dict[str, Any]) -> list[str]:
-    """The names of the figures that runs have, the one to look at, which is a run's first, in front."""
-    known = [key for key in NAMES if any(key in figures for figures in runs)]
-    return sorted(known, key=lambda key: key != next(iter(runs[0])))
+    """The figures of one run, a line each, with those of every label: tables for people, TAB separated into a pipe."""
+    for line in lines(figures):
+        console.write(line)
+    if not console.stdout_is_terminal():
+        for line in label_lines(figures):
+            console.write(line)
+        return
+    for table in label_tables(figures):
+        console.stdout.print()
+        console.stdout.print(table)
 
 
 def compare(found: dict[str, dict[str, Any]]) -> None:
@@ -145,36 +147,3 @@ def compare(found: dict[str, dict[str, Any]]) -> None:
     console.stdout.print(table)
     for signature in dict.fromkeys(f["signature"] for f in found.values() if "signature" in f):
         console.stdout.print(Text(signature, style="dim"))
-
-
-def show_labels(labels: list[dict[str, Any]], confusions: list[tuple[str, str, int]]) -> None:
-    """Figures of every label, and the most frequent mistakes: a table for people, TAB separated into a pipe."""
-    if not console.stdout_is_terminal():
-        console.write("\nlabel\tprecision\trecall\tf1\tcount")
-        for row in labels:
-            console.write(
-                f"{row['label']}\t{row['precision']:.4f}\t{row['recall']:.4f}\t{row['f1']:.4f}\t{row['count']}"
-            )
-        if confusions:
-            console.write("\nright\tgiven\tcount")
-        for right, given, count in confusions[:MOST]:
-            console.write(f"{right}\t{given}\t{count}")
-        return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("label")
-    for name in ("precision", "recall", "F1", "count"):
-        table.add_column(name, justify="right")
-    for row in labels:
-        shares = (f"{row[key]:.1%}" for key in ("precision", "recall", "f1"))
-        table.add_row(row["label"], *shares, console.count(row["count"]))
-    console.stdout.print()
-    console.stdout.print(table)
-    if confusions:
-        worst = Table(box=None, header_style="dim", pad_edge=False)
-        worst.add_column("right")
-        worst.add_column("taken for")
-        worst.add_column("times", justify="right")
-        for right, given, count in confusions[:MOST]:
-            worst.add_row(right, given, console.count(count))
-        console.stdout.print()
-        console.stdout.print(worst)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.command import run_names
+from seqcli.cli.command import run_names_of
 from seqcli.cli.options import A_RUN, Json, RunsDir
 from seqcli.core import runs
 from seqcli.core.files import check_target, is_own_output
@@ -22,7 +22,7 @@ class To(str, Enum):
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help=A_RUN, autocompletion=run_names)],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=A_RUN, autocompletion=run_names_of("embed"))],
     output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
     to: Annotated[
         To, typer.Option("--to", help="word2vec and glove are text, the latter without a first line of sizes.")

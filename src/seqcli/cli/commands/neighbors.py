@@ -6,7 +6,8 @@ import typer
 from rich.table import Table
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, Run, RunsDir, Threads
+from seqcli.cli.choosing import chosen
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
 from seqcli.errors import VocabularyError
 
@@ -16,17 +17,19 @@ Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many words
 def neighbors(
     words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words to look around.", show_default=False)],
     n: Count = 10,
-    run: Run = None,
+    run: Annotated[str | None, run_of("embed")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """The words nearest to a word, by the cosine of their vectors: [bold]seqcli neighbors king[/]
 
     Piped, a line is WORD TAB NEIGHBOR TAB COSINE.
     """
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="embed")
+    place = chosen(run, runs_dir, "embed", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="embed")
     failed = False
     for word in map(console.typed, words):
         try:
@@ -45,18 +48,20 @@ def analogy(
     b: Annotated[str, typer.Argument(metavar="B", help="... is to B,", show_default=False)],
     c: Annotated[str, typer.Argument(metavar="C", help="so is C to what?", show_default=False)],
     n: Count = 5,
-    run: Run = None,
+    run: Annotated[str | None, run_of("embed")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What is to C as B is to A: [bold]seqcli analogy man king woman[/]
 
     The words whose vectors are nearest to B - A + C, none of the three among them.
     """
     a, b, c = map(console.typed, (a, b, c))
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="embed")
+    place = chosen(run, runs_dir, "embed", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="embed")
     heading = f"{a} : {b} = {c} : ?"
     _show(model.analogy(a, b, c, n), json=json, heading=heading, query={"a": a, "b": b, "c": c}, what="answers")
 

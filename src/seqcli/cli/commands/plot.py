@@ -1,6 +1,7 @@
 """seqcli plot: pictures of a run in a file."""
 
 import math
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,7 +90,9 @@ def plot(
         assert text is not None
         model = runs.load(path, runs_dir=runs_dir, device=device, threads=threads, task="translate")
         picture, title = attention_of(model, text), f"{name}: {text}"
-    output = output or _free(Path(f"{name or 'run'}-{what.value}.svg"))
+    if output is None:
+        output = _free(Path(f"{name or 'run'}-{what.value}.svg"))
+        check_target(output)
     draw(picture, output, title)
     if json:
         console.print_json({"run": str(path), "what": what.value, "path": str(output)})
@@ -129,7 +132,7 @@ def attention_of(model: "Translator", text: str) -> Attention:
 def _free(path: Path) -> Path:
     """The path, or with a number behind its name where that is taken: nothing is overwritten that was not named."""
     found, count = path, 1
-    while found.exists():
+    while os.path.lexists(found):  # a link that leads nowhere is there, too
         count += 1
         found = path.with_name(f"{path.stem}-{count}{path.suffix}")
     return found

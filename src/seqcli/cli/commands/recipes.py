@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
-from seqcli.cli import console, help
+from seqcli.cli import console
 from seqcli.cli.command import recipe_names
+from seqcli.cli.draw.labels import cut, padded
 from seqcli.cli.options import Json
 from seqcli.core.recipes import PREFIX, Recipe, copy, names, recipe
 from seqcli.core.tasks.registry import task_for
@@ -76,20 +78,23 @@ def listed(found: list[Recipe], json: bool) -> None:
             cells = (about["recipe"], about["task"], " ".join(about["files"]), about["about"], about["expected"])
             console.write("\t".join(cells))
     else:
-        for one in found:
-            for line in shown(one, console.stdout.width):
-                console.stdout.print(line, no_wrap=True, crop=False, overflow="ignore")
+        for line in lines(found, console.stdout.width):
+            console.stdout.print(line, no_wrap=True, crop=False, overflow="ignore")
+        console.notice("One of them, with its commands and what to expect: seqcli recipes NAME")
 
 
-def shown(one: Recipe, width: int) -> list[Text]:
-    """A recipe on a terminal: how to train it, what it teaches, what it reaches."""
-    head = Text.assemble((one.name, "bold cyan"), f"  {one.commands[0]}")
-    return [
-        *help.wrapped(head, width, hang=4),
-        *help.indented(help.wrapped(Text(one.about), width - 2), 2),
-        *help.indented(help.wrapped(Text(f"Expected: {one.expected}", "dim"), width - 2), 2),
-        Text(),
-    ]
+def lines(found: list[Recipe], width: int) -> list[Text]:
+    """Recipes on a terminal, a line each: the name, and what is learned, as much of it as there is room for.
+
+    Those that need a file of the user's say so.
+    """
+    names = max(cell_len(one.name) for one in found) + 2
+    shown = []
+    for one in found:
+        needs = "" if one.files else "  (needs FILE)"
+        told = cut(one.headline, max(0, width - names - len(needs)))
+        shown.append(Text.assemble((padded(one.name, names), "bold cyan"), told, (needs, "dim")))
+    return shown
 
 
 def row(one: Recipe) -> dict[str, Any]:

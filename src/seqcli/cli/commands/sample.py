@@ -1,23 +1,29 @@
 """seqcli sample: text from a language model."""
 
 import os
+import shlex
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads, flags_of, with_flags
+from seqcli.cli.choosing import chosen
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, flags_of, run_of, with_flags
 from seqcli.core import runs
 from seqcli.core.config import made
 from seqcli.core.decoding.options import SamplingOptions
+from seqcli.core.places import CONFIG
+from seqcli.errors import ConfigError
 
 
 @with_flags(flags_of(SamplingOptions))
 def sample(
+    text: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     prime: Annotated[str, typer.Option("--prime", help="Text to go on from.")] = "",
-    run: Run = None,
+    run: Annotated[str | None, run_of("lm")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -27,11 +33,14 @@ def sample(
     options: dict[str, Any],
 ) -> None:
     """Write text with a trained language model: [bold]seqcli sample --prime hello[/]"""
+    if text:
+        raise ConfigError(misplaced(console.typed(" ".join(text)), runs_dir))
     if threads:  # NumPy's products ask once, when it is imported
         os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     options |= {"stop": console.typed(options["stop"]) or None} if "stop" in options else {}
     asked, prime = made(SamplingOptions, options), console.typed(prime)
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="lm")
+    place = chosen(run, runs_dir, "lm", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="lm")
     _, strange = model.encode_prime(prime)
     if not quiet:
         if strange:
@@ -58,3 +67,10 @@ def sample(
             if k and apart:
                 console.write("-" * 20)
             console.write(prime + found.text)
+
+
+def misplaced(text: str, runs_dir: str) -> str:
+    """What to type instead of a text, or a run, that stands without its option."""
+    if any((place / CONFIG).is_file() for place in (Path(text), Path(runs_dir, text))):
+        return f"A run is named by --run: seqcli sample --run {shlex.quote(text)}"
+    return f"The text to go on from is given by --prime: seqcli sample --prime {shlex.quote(text)}"

@@ -9,8 +9,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from seqcli.cli import console
+from seqcli.cli.choosing import chosen
 from seqcli.cli.lines import Printer, answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
 from seqcli.errors import ConfigError
 
@@ -36,7 +37,7 @@ def tag(
     pretokenized: Annotated[
         bool, typer.Option("--pretokenized", help="The words of a text have spaces between them already.")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("tag")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -49,7 +50,8 @@ def tag(
     """
     if format not in (None, *FORMATS):
         raise ConfigError(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}.")
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="tag")
+    place = chosen(run, runs_dir, "tag", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="tag")
     person = format is None and console.stdout_is_terminal()  # who asks for a format gets it
     if format is None:
         trained_on = model.plan.files[0] if model.plan.files else ""

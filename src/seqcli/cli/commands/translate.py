@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.choosing import chosen
 from seqcli.cli.lines import Printer, answer
-from seqcli.cli.options import Device, Json, Quiet, Run, RunsDir, Threads, flags_of, with_flags
+from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, flags_of, run_of, with_flags
 from seqcli.core import runs
 from seqcli.core.catalogue import newest
 from seqcli.core.config import made
@@ -46,7 +47,7 @@ def translate(
     train: Annotated[
         bool, typer.Option("--train", help="When there is no model yet, train one on FILE first, without asking.")
     ] = False,
-    run: Run = None,
+    run: Annotated[str | None, run_of("translate")] = None,
     runs_dir: RunsDir = "runs",
     device: Device = "auto",
     threads: Threads = 0,
@@ -68,7 +69,8 @@ def translate(
     if run is None and newest(runs_dir, "translate") is None:
         settings = {"task": "translate", "device": device, "threads": threads, "skip_bad_lines": skip_bad_lines}
         train_first(file, runs_dir, settings, sure=train, quiet=quiet or json)
-    model = runs.load(run, runs_dir=runs_dir, device=device, threads=threads, task="translate")
+    place = chosen(run, runs_dir, "translate", quiet=quiet or json)
+    model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="translate")
     options |= {"attention": attention}
     out = TranslationPrinter(n_best=asked.n_best, json=json, quiet=quiet)
     if file is not None:

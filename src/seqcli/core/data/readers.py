@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from seqcli.core.config import SHORT
 from seqcli.core.data.filetypes import BEGINNING, advice_for, not_a_text
 from seqcli.core.files import files_below
-from seqcli.errors import DataError
+from seqcli.errors import ConfigError, DataError
 
 BLOCK = 1 << 20  # bytes that are read at a time
 Invalid = Literal["error", "replace"]
@@ -19,14 +20,11 @@ Invalid = Literal["error", "replace"]
 def find_texts(files: Iterable[str | Path]) -> list[Path]:
     """Return the paths of text files: the files named, and all .txt files in the directories named.
 
-    The files in a directory are sorted. Raises DataError when something is missing, cannot be read, or when all files
-    are empty.
+    The files in a directory are sorted. Raises ConfigError for what is no name; DataError when something is missing,
+    cannot be read, or when all files are empty.
     """
     found: list[Path] = []
-    for name in files:
-        if not os.fspath(name):  # which would be the current directory
-            raise DataError("The name of a file is empty.")
-        path = Path(name)
+    for path in map(path_of, files):
         if stat.S_ISDIR(_mode(path)):
             texts = files_below(path, ".txt")
             if not texts:
@@ -40,6 +38,15 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
     if all(path.stat().st_size == 0 for path in found):
         raise DataError(f"{found[0]} is empty; give it some text.")
     return found
+
+
+def path_of(name: str | Path) -> Path:
+    """Return the path of one file. Raises ConfigError for what names no file, such as a list of names or nothing."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise ConfigError(f"A file is named by a text or a path, not by {SHORT.repr(name)}; give one at a time.")
+    if not os.fspath(name):
+        raise ConfigError("The name of a file is empty.")  # and is not that of the current directory
+    return Path(name)
 
 
 def check_regular(path: Path) -> None:
@@ -69,7 +76,7 @@ def find_files(files: Sequence[str | Path]) -> list[Path]:
     Files of pairs or of labelled texts are named one by one, so unlike in `find_texts` a directory is an error.
     """
     for name in files:
-        if os.fspath(name) and Path(name).is_dir():
+        if path_of(name).is_dir():
             raise DataError(f"{name} is a directory; give the files in it.")
     return find_texts(files)
 

@@ -25,6 +25,9 @@ from seqcli.core.config import (
 from seqcli.core.tasks.registry import TASKS, task_for
 from seqcli.errors import ConfigError
 
+Problem = tuple[str, str]  # the name of an option, and the sentence that says what is wrong with it
+BESIDE = ("run", "runs_dir", "config", "resume", "json", "quiet")  # what is given beside the options of a training
+
 
 @dataclass(frozen=True)
 class Known:
@@ -120,17 +123,21 @@ def check(values: object, where: str = "") -> dict[str, Any]:
     option allows.
     """
     given = named(values, where)
-    known, problems = all_options(), []
+    known = all_options()
+    problems: list[Problem] = []
     for name, value in given.items():
-        if name not in known:
-            problems.append(unknown_option(name, known))
+        if name in BESIDE:
+            problems.append((name, f"A file of options cannot hold {name!r}: give {option_name(name)} beside it."))
+        elif name not in known:
+            problems.append((name, unknown_option(name, known)))
         elif name == "task":
-            problems += [] if value is None or value in TASKS else [_wrong_task(value)]
+            right = value is None or (isinstance(value, str) and value in TASKS)
+            problems += [] if right else [(name, _wrong_task(value))]
         elif value is not None and all(
             wrong_values(TASKS[task].options, {name: value}) == [name] for task in known[name].tasks
         ):
-            problems.append(_refused(known[name], value))
-    _raise(problems, where)
+            problems.append((name, _refused(known[name], value)))
+    _raise(problems, where, values)
     return given
 
 
@@ -146,21 +153,24 @@ def build(values: object, where: str = "", beside: Iterable[str] = ()) -> Any:
     except ConfigError:
         check(given, where)
         raise
-    known, own, problems, kept = all_options(), fields_of(task.options), [], {}
+    known, own, kept = all_options(), fields_of(task.options), {}
+    problems: list[Problem] = []
     for name, value in given.items():
         if name == "task":
             continue
         if name in own:
             kept[name] = value
         elif name not in known:
-            problems.append(unknown_option(name, (*known, *beside)))
+            problems.append((name, unknown_option(name, (*known, *beside))))
         else:
-            problems.append(f"{option_name(name)} is for --task {and_(known[name].tasks)}, but this is {task.name}.")
+            others = and_(known[name].tasks)
+            problems.append((name, f"{option_name(name)} is for --task {others}, but this is {task.name}."))
     for name in wrong_values(task.options, kept):
-        problems.append(_refused(known[name], kept[name], task.name))
+        problems.append((name, _refused(known[name], kept[name], task.name)))
     if kept.get("batch_size") and kept.get("batch_tokens"):
-        problems.append("Give --batch-size or --batch-tokens, not both: each says how large a batch is.")
-    _raise(problems, where)
+        both = "Give --batch-size or --batch-tokens, not both: each says how large a batch is."
+        problems.append(("batch_tokens", both))
+    _raise(problems, where, values)
     return task.options(**kept)
 
 
@@ -182,7 +192,12 @@ def _refused(known: Known, value: Any, task: str | None = None) -> str:
     return f"For --task {task}, {sentence}"
 
 
-def _raise(problems: list[str], where: str) -> None:
-    """Raise ConfigError if there are any problems."""
-    if problems:
-        raise ConfigError("\n".join(f"{where}: {problem}" if where else problem for problem in problems))
+def _raise(problems: list[Problem], where: str, values: object) -> None:
+    """Raise ConfigError if there are any problems. What is wrong in a YAML file is told with its line."""
+    lines = {name.replace("-", "_"): line for name, line in getattr(values, "lines", {}).items()}
+    told = []
+    for name, problem in problems:
+        line = f", line {lines[name]}" if name in lines else ""
+        told.append(f"{where}{line}: {problem}" if where else problem)
+    if told:
+        raise ConfigError("\n".join(told))

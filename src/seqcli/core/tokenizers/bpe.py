@@ -1,6 +1,7 @@
 """Byte-level byte-pair encoding (Sennrich 2016; on bytes as in GPT-2), with the `tokenizers` library."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -122,8 +123,8 @@ def around(model: models.BPE) -> tokenizers.Tokenizer:
 
 
 def encodable(text: str) -> str:
-    """Replace lone surrogates, which UTF-8 cannot represent, by question marks. The library accepts only valid text."""
-    return text.encode("utf-8", "replace").decode("utf-8") if has_surrogate(text) else text
+    """Replace lone surrogates, which UTF-8 cannot represent, by U+FFFD. The library accepts only valid text."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text) if has_surrogate(text) else text
 
 
 def has_surrogate(text: str) -> bool:

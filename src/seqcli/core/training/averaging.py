@@ -15,7 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seqcli.core.layers.network import shapes_of
-from seqcli.core.training.checkpoint import STEP, read, write
+from seqcli.core.places import STEP
+from seqcli.core.training.checkpoint import read, write
 from seqcli.core.training.schema import Metadata
 from seqcli.core.training.stored import read_metadata
 from seqcli.core.weights import check_weights

@@ -6,7 +6,6 @@ runs/NAME/checkpoints/step-00000500/model.safetensors  the weights to resume the
                                                        state, position in the training
 """
 
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from seqcli.core.files import making, write_whole
+from seqcli.core.places import checkpoint_dir, checkpoints, step_of
 from seqcli.core.training.stored import ARRAY, Stored, naming, read, texts_of
 from seqcli.errors import CheckpointError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "STEP",
     "Stored",
     "checkpoint_dir",
     "checkpoints",
@@ -33,8 +32,6 @@ __all__ = [
     "save_checkpoint",
     "write",
 ]
-
-STEP = re.compile(r"step-(\d{8,})")
 
 
 def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
@@ -58,17 +55,6 @@ def write(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, An
 
 
 # --- checkpoints to resume from -------------------------------------------------------------------------------------
-
-
-def checkpoint_dir(run_dir: Path, step: int) -> Path:
-    """Return the directory of the checkpoint of a step, whether it exists or not."""
-    return run_dir / "checkpoints" / f"step-{step:08d}"
-
-
-def checkpoints(run_dir: Path) -> list[Path]:
-    """Return the directories of a run's checkpoints, the oldest first."""
-    found = [p for p in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(p.name)]
-    return sorted(found, key=lambda p: int(p.name[5:]))
 
 
 def save_checkpoint(run_dir: Path, step: int, model: Stored, state: Stored, keep: int) -> Path:
@@ -98,7 +84,7 @@ def forget_after(run_dir: Path, step: int) -> None:
     A run is resumed from its newest checkpoint that can be read, so any later one is damaged.
     """
     for place in checkpoints(run_dir):
-        if int(place.name[5:]) > step:
+        if step_of(place) > step:
             shutil.rmtree(place, ignore_errors=True)
     for left in (run_dir / "checkpoints").glob(".step-*.tmp"):
         shutil.rmtree(left, ignore_errors=True)

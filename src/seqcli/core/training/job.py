@@ -2,12 +2,14 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqcli.core.training.plan import Plan, RecurrentPlan
 
 Carry = list[Tensor]  # the recurrent state that one step hands to the next, as a flat list of its tensors
+PREVIEWED = 0x73686F77  # together with the seed and the step, it seeds the choice of what a preview shows
 
 
 class Job(Protocol):
@@ -68,3 +70,11 @@ class UpdateJob(Job, Protocol):
         Loss and norm may be those of a part of the step. What it does must depend on the weights, `step` and `rate`
         alone, so that a resumed run gives the same bits.
         """
+
+
+def previewed(examples: int, seed: int, step: int) -> int:
+    """Return the number of the example that the preview at a step shows, of so many: another one most times.
+
+    It depends on nothing else, so that a resumed run shows the same ones.
+    """
+    return int(np.random.default_rng((seed, PREVIEWED, step)).integers(examples))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from seqcli.core import tokenizers
 from seqcli.core.config import Fraction, Limits, Positive, decided, option_name, options
-from seqcli.core.options import Budget, RecurrentOptions, Tokens, TrainingOptions
+from seqcli.core.options import Budget, LearningRate, RecurrentOptions, Tokens, TrainingOptions
 from seqcli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Plan(TrainingOptions):
     device: Literal["cpu", "cuda", "mps"] = decided()
     precision: Literal["fp32", "bf16", "fp16"] = decided()
     tokens: Literal["char", "byte", "word", "bpe"] = decided()
-    lr: Annotated[float, Limits(gt=0)] = decided()
+    lr: LearningRate = decided()
 
 
 @options

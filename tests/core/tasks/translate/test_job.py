@@ -18,7 +18,7 @@ from seqcli.core.tasks.translate.pairs import PairSet
 from seqcli.core.tasks.translate.trained import Candidate, Translation, Translator
 from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers.char import CharTokenizer
-from seqcli.errors import CheckpointError
+from seqcli.errors import CheckpointError, ConfigError
 
 Pair = tuple[str, str]
 
@@ -198,3 +198,33 @@ def test_selected_by_exact_match_whatever_the_normalization(monkeypatch: pytest.
     made.model.eval()
     found = made.evaluate()
     assert found is not None and found["exact"] == pytest.approx(0.8)
+
+
+# --- capitals, previews ---------------------------------------------------------------------------------------------
+
+
+def test_sources_are_read_in_lower_case_and_targets_keep_theirs() -> None:
+    pairs = [("Hello there", "Good Morning"), ("Bye now", "See You")] * 9
+    made, _ = job(pairs, tokens="word", lowercase_source=True)
+    assert "hello" in made.source_tokenizer.to_json()["words"]
+    assert "Good" in made.tokenizer.to_json()["words"]
+    made.model.eval()
+    first, second = made._translator().translate(["hello THERE", "Hello there"])
+    assert first.candidates == second.candidates and not first.unknown
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [({"tokens": "char"}, "would change nothing: the tokens are char"), ({"joint_tokens": True}, "for each side")],
+)
+def test_lower_case_is_for_words_of_a_side_of_their_own(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--lowercase-source .*{sentence}"):
+        job([("Hello there", "Good Morning")] * 9, **{"tokens": "word", **options}, lowercase_source=True)
+
+
+def test_previews_show_different_pairs() -> None:
+    made, _ = job([(f"a{k} b", f"b a{k}") for k in range(60)], valid_split=0.5)
+    made.model.eval()
+    shown = [made.preview(step) for step in (10, 20, 30, 40, 50)]
+    assert len({text.partition("\n")[0] for text in shown if text}) > 2
+    assert shown[1] == made.preview(20), "a resumed run shows the same ones"

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from seqcli.core.config import Fraction, Limits, Positive, again, option, options
-from seqcli.core.options import TrainingOptions
+from seqcli.core.options import Length, TrainingOptions, VocabularySize
 
 
 @options
@@ -15,7 +15,7 @@ class EmbedOptions(TrainingOptions):
     valid_split: Fraction = again(TrainingOptions, "valid_split", 0.0)
     tokens: Literal["word"] = again(TrainingOptions, "tokens", "word")
     min_count: Positive = again(TrainingOptions, "min_count", 5)
-    vocab_size: Annotated[int, Limits(ge=8)] | None = again(TrainingOptions, "vocab_size", auto="all")
+    vocab_size: VocabularySize | None = again(TrainingOptions, "vocab_size", auto="all")
     embedding_dim: Positive = option("Model", "Width of the embedding.", 100)
 
     objective: Literal["skipgram", "cbow"] = option(
@@ -30,10 +30,8 @@ class EmbedOptions(TrainingOptions):
         "Vectors", "Words of a greater part of the text than this are thinned out (0: none).", 1e-3
     )
 
-    epochs: Annotated[float, Limits(gt=0)] | None = again(
-        TrainingOptions, "epochs", auto="5 to 200, by the length of the text"
-    )
-    minutes: Annotated[float, Limits(gt=0)] | None = again(TrainingOptions, "minutes")
+    epochs: Length | None = again(TrainingOptions, "epochs", auto="5 to 200, by the length of the text")
+    minutes: Length | None = again(TrainingOptions, "minutes")
 
     window: Positive = option("Optimization", "How far a word sees to each side.", 5)
     optimizer: Literal["sgd"] = again(TrainingOptions, "optimizer", "sgd")

@@ -77,7 +77,10 @@ class WordVectors(Trained):
     # --- using ------------------------------------------------------------------------------------------------
 
     def row(self, word: str) -> int:
-        """Return the row of a word. Raises VocabularyError, which suggests similar words, if it has no vector."""
+        """Return the row of a word. Raises VocabularyError, which suggests similar words, if it has no vector, and
+        ConfigError for what is no word."""
+        if not isinstance(word, str):
+            raise ConfigError(f"One word is wanted, not {SHORT.repr(word)}; ask for words one at a time.")
         split = self.tokenizer.split(word)
         for form in (word, split[0] if len(split) == 1 else word):  # as it is, then normalized as in training
             if form in self._row:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seqcli.core import tokenizers
 from seqcli.core.cells.numpy_steps import STEPS
-from seqcli.core.config import made
+from seqcli.core.config import SHORT, made
 from seqcli.core.decoding.options import SamplingOptions
 from seqcli.core.decoding.sampling import Filters
 from seqcli.core.events import Say, silent
@@ -22,7 +22,7 @@ from seqcli.core.tasks.lm.generate import Steps, TorchSteps, generate
 from seqcli.core.tasks.lm.numpy_network import NumpyLM, weight_shapes
 from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.tokenizers import BOS, EOS, UNK, Tokenizer
-from seqcli.core.trained import Trained, texts_of
+from seqcli.core.trained import Trained
 from seqcli.core.training.stored import Stored
 from seqcli.core.weights import check_weights
 from seqcli.errors import CheckpointError, DataError, VocabularyError
@@ -196,7 +196,8 @@ class LanguageModel(Trained):
         return self._written(prime, made(SamplingOptions, options, beside=("prime",)))
 
     def _written(self, prime: str, asked: SamplingOptions) -> Iterator[tuple[int, str, str | None]]:
-        (prime,) = texts_of([prime])
+        if not isinstance(prime, str):
+            raise DataError(f"The prime is one text, not {SHORT.repr(prime)}.")
         ids, _ = self.encode_prime(prime)
         lines = self.plan.unit == "line"
         if lines:

@@ -25,6 +25,7 @@ from seqcli.core.tokenizers import UNK
 from seqcli.core.tokenizers.char import CharTokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.device import pick_device, set_threads
+from seqcli.core.training.job import previewed
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import DataError
 
@@ -92,9 +93,10 @@ class TagJob:
         return {"loss": loss} | {name: value for name, value in found.items() if isinstance(value, float)}
 
     def preview(self, step: int) -> str | None:
+        """Tag one of the sentences to validate on, another one at another step."""
         if not self._valid:
             return None
-        words = self._valid[0].words
+        words = self._valid[previewed(len(self._valid), self.plan.seed, step)].words
         model = Tagger(self.model, self.words, self.characters, self.tags, self.plan)
         (found,) = model.tag_words([words])
         return " ".join(f"{word}/{tag}" for word, tag in zip(words, found.tags, strict=True))

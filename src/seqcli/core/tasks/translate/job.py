@@ -23,6 +23,7 @@ from seqcli.core.tasks.translate.trained import Translator, evaluate
 from seqcli.core.tokenizers import Tokenizer
 from seqcli.core.tokenizers.word import WordTokenizer
 from seqcli.core.training.device import pick_device, set_threads
+from seqcli.core.training.job import previewed
 from seqcli.core.training.plan import tokenizer_options
 from seqcli.errors import ConfigError, DataError
 
@@ -148,9 +149,10 @@ class TranslateJob:
         return found
 
     def preview(self, step: int) -> str | None:
-        source, target = (self._valid_pairs or [("", "")])[0]
-        if not source:
+        """Translate one of the pairs to validate on, another one at another step."""
+        if not self._valid_pairs:
             return None
+        source, target = self._valid_pairs[previewed(len(self._valid_pairs), self.plan.seed, step)]
         (ours,) = self._translator().translate([source], beam=1)
         return f"{source}\n-> {ours.text}\n = {target}"
 
@@ -293,10 +295,17 @@ def longest_side(pairs: PairSet, options: TranslateOptions) -> int:
 
 
 def train_tokenizers(options: TranslateOptions, pairs: list[Pair]) -> tuple[Tokenizer, Tokenizer]:
-    """Train the tokenizers of source and target. With --joint-tokens it is one tokenizer for both."""
-    kind = str(options.tokens)
+    """Train the tokenizers of source and target. With --joint-tokens it is one tokenizer for both.
 
-    def train(sides: tuple[int, ...]) -> Tokenizer:
+    Raises ConfigError for options that would change nothing about them, or that do not go together.
+    """
+    kind = str(options.tokens)
+    if options.lowercase_source and kind != WordTokenizer.name:
+        raise ConfigError(f"--lowercase-source would change nothing: the tokens are {kind}. Choose others by --tokens.")
+    if options.lowercase_source and options.joint:
+        raise ConfigError("--lowercase-source needs a tokenizer for each side; leave out --joint-tokens.")
+
+    def train(sides: tuple[int, ...], options: TranslateOptions = options) -> Tokenizer:
         lines = (pair[side] for pair in pairs for side in sides)
         return tokenizers.train(
             kind,
@@ -307,4 +316,5 @@ def train_tokenizers(options: TranslateOptions, pairs: list[Pair]) -> tuple[Toke
     if options.joint:
         both = train((0, 1))
         return both, both
-    return train((0,)), train((1,))
+    sources = options.with_(lowercase=True) if options.lowercase_source else options
+    return train((0,), sources), train((1,))

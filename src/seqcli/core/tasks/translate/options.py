@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from seqcli.core.config import Fraction, Limits, Positive, again, option, options
-from seqcli.core.options import BySequences
+from seqcli.core.options import BySequences, VocabularySize
 
 
 @options
@@ -19,9 +19,8 @@ class TranslateOptions(BySequences):
     )
 
     tokens: Literal["char", "byte", "word", "bpe"] | None = again(BySequences, "tokens", auto="by how words recur")
-    vocab_size: Annotated[int, Limits(ge=8)] | None = again(
-        BySequences, "vocab_size", auto="30000 for word, by the data for bpe"
-    )
+    vocab_size: VocabularySize | None = again(BySequences, "vocab_size", auto="30000 for word, by the data for bpe")
+    lowercase_source: bool = option("Tokens", "Lower-case the words of sources alone (word).", False)
     joint_tokens: bool | None = option("Tokens", "One tokenizer and one embedding for both sides.", auto="with bpe")
 
     hidden: Positive | None = again(BySequences, "hidden", auto="128 or 256")

@@ -1,0 +1,65 @@
+"""What was measured: a line for each figure; for labels the figures of each, and what was taken for what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from seqcli.cli import console
+from seqcli.core.metrics.names import NAMES, OF_LABELS
+
+MOST = 12  # confusions that are shown
+WIDTH = 24  # columns of the names
+
+
+def named_by_loss(figures: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a model with this plan, whose loss is called a squared error where it is one."""
+    squared = plan.get("loss") == "mse"
+    return {"squared_error" if squared and name == "loss" else name: value for name, value in figures.items()}
+
+
+def in_order(*runs: Mapping[str, Any]) -> list[str]:
+    """The names of the figures that runs have, the one to look at, which is a run's first, in front."""
+    known = [key for key in NAMES if any(key in figures for figures in runs)]
+    return sorted(known, key=lambda key: key != next(iter(runs[0])))
+
+
+def lines(figures: Mapping[str, Any]) -> list[str]:
+    """The figures of one run, a line each."""
+    names = {key: OF_LABELS.get(key, NAMES[key][0]) if "labels" in figures else NAMES[key][0] for key in NAMES}
+    return [f"{names[key]:<{WIDTH}}{console.figure(NAMES[key][1], figures[key])}" for key in in_order(figures)]
+
+
+def label_lines(figures: Mapping[str, Any]) -> list[str]:
+    """The figures of every label, and the most frequent mistakes, TAB separated; nothing where there are no labels."""
+    if "labels" not in figures:
+        return []
+    found = ["", "label\tprecision\trecall\tf1\tcount"]
+    for row in figures["labels"]:
+        shares = (f"{row[key]:.4f}" for key in ("precision", "recall", "f1"))
+        found.append("\t".join([row["label"], *shares, str(row["count"])]))
+    if figures["confusions"]:
+        found += ["", "right\tgiven\tcount"]
+    return found + [f"{right}\t{given}\t{count}" for right, given, count in figures["confusions"][:MOST]]
+
+
+def label_tables(figures: Mapping[str, Any]) -> list[Table]:
+    """The same as tables for people."""
+    if "labels" not in figures:
+        return []
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("label")
+    for name in ("precision", "recall", "F1", "count"):
+        table.add_column(name, justify="right")
+    for row in figures["labels"]:
+        shares = (f"{row[key]:.1%}" for key in ("precision", "recall", "f1"))
+        table.add_row(row["label"], *shares, console.count(row["count"]))
+    if not figures["confusions"]:
+        return [table]
+    worst = Table(box=None, header_style="dim", pad_edge=False)
+    worst.add_column("right")
+    worst.add_column("taken for")
+    worst.add_column("times", justify="right")
+    for right, given, count in figures["confusions"][:MOST]:
+        worst.add_row(right, given, console.count(count))
+    return [table, worst]
