@@ -62,6 +62,24 @@ def test_no_command_waits_for_a_pipe(seqcli: Run, trained: Path, corpus: Path, p
     assert sorted(path.name for path in Path("runs").iterdir()) == ["small"]
 
 
+@pytest.mark.parametrize("what", ["pipe", "device", "directory", "circle", "root", "nothing", "long", "nul"])
+def test_what_is_no_run_is_named_by_every_command(seqcli: Run, terminal: Path, corpus: Path, what: str) -> None:
+    os.mkfifo("pipe")
+    Path("directory").mkdir()
+    Path("circle").symlink_to("circle")
+    place = {"device": str(terminal), "root": "/", "long": "x" * 300, "nul": "a\0b"}.get(what, what)
+    before = sorted(Path().rglob("*"))
+    for command in (
+        *(("sample", "--run"), ("info",), ("train", "--resume"), ("plot", "-o", "a.html"), ("eval", corpus, "--run")),
+        *(("translate", "--text", "a", "--run"), ("tag", "a", "--run"), ("classify", "a", "--run")),
+        *(("neighbors", "a", "--run"), ("analogy", "a", "b", "c", "--run")),
+    ):
+        refused(seqcli(*command, place), 1, "Error: ")
+    refused(seqcli("export", place, "vectors.txt"), 1, "Error: ")
+    refused(seqcli("sample", "--runs-dir", place), 1, "Error: ")
+    assert sorted(Path().rglob("*")) == before, "nothing is written"
+
+
 def test_a_device_has_no_end(seqcli: Run, corpus: Path, terminal: Path) -> None:
     refused(seqcli("train", corpus, "--config", terminal), 2, "it is a device, not a regular file")
     refused(seqcli("train", corpus, "--vectors", terminal), 1, "is a device")
@@ -95,6 +113,21 @@ def test_a_whole_disk_is_not_searched(
         Path(f"disk/{k}.txt").write_text("text")
     refused(seqcli("train", corpus, "--test", "disk", "--steps", 1), 1, "The directory disk holds more than 5 files")
     refused(seqcli("eval", "disk"), 1, "holds more than 5 files")
+
+
+def test_an_empty_name_is_not_that_of_the_current_directory(seqcli: Run, corpus: Path, trained: Path) -> None:
+    """As of a variable of the shell that is not set: it would train on all texts here, or leave its runs here."""
+    before = sorted(Path().rglob("*"))
+    few = ("--steps", 1, "--hidden", 4)
+    for option in ("--valid", "--test", "--vectors", "--config"):
+        refused(seqcli("train", corpus, option, "", *few), 2, f"{option} is empty, but must be the name of a file")
+    refused(seqcli("train", corpus, "--runs-dir", "", *few), 2, "--runs-dir is empty", "directory")
+    refused(seqcli("train", "--resume", ""), 2, "--resume is empty, but must be the name of a run")
+    for args in (("train", ""), ("train", corpus, ""), ("eval", ""), ("eval", "", "--run", "small"), ("translate", "")):
+        refused(seqcli(*args), 2, "FILE is empty, but must be the name of a file")
+    refused(seqcli("sample", "--run", ""), 2, "--run is empty")
+    refused(seqcli("info", ""), 2, "RUN is empty")
+    assert sorted(Path().rglob("*")) == before
 
 
 def test_a_stack_that_nobody_can_wait_for(seqcli: Run, corpus: Path) -> None:

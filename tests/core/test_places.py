@@ -40,7 +40,7 @@ def started(corpus: Path, step: int = 3, **options: Any) -> Generator[Event, Non
 
 def test_trainings_started_together_have_different_names() -> None:
     config, count = Config(files=("a.txt",)), 8
-    barrier, ends = threading.Barrier(count), threading.Barrier(count)
+    barrier, ends = threading.Barrier(count, timeout=30), threading.Barrier(count, timeout=30)
     found: list[str] = []
 
     def train() -> None:
@@ -61,7 +61,7 @@ def test_trainings_started_together_have_different_names() -> None:
 
 def test_one_name_is_given_once() -> None:
     config, got = Config(files=("a.txt",)), 0
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=30)
 
     def train() -> None:
         nonlocal got

@@ -24,6 +24,9 @@ from seqcli.errors import ConfigError
 
 TASK_WITHIN = 4096  # characters at the beginning of the configuration of a run, among which its task is
 NAMES = {"help_option_names": ["-h", "--help"]}
+# An empty name would be that of the current directory, and it is most often a variable of the shell that is not set.
+PLACES = {"FILE": "the name of a file", "DIR": "the name of a directory", "RUN": "the name of a run"}
+NAME_OF = re.compile(rf"\[?({'|'.join(PLACES)})\]?(?:\.\.\.)?")
 UsageError: Any = typer.BadParameter.__base__  # typer does not name it
 
 
@@ -166,6 +169,10 @@ def check(param: Any, annotation: Any) -> None:
     def process_value(ctx: Any, value: Any) -> Any:
         if ctx.resilient_parsing:
             return value
+        if (place := NAME_OF.fullmatch(param.metavar or "")) and "" in (
+            value if isinstance(value, (list, tuple)) else [value]
+        ):
+            raise ConfigError(f"{option_of(param).strip('[].')} is empty, but must be {PLACES[place[1]]}.")
         value = converted(option_of(param), value, annotation)
         known = (
             annotation is not None and not isinstance(value, list) and not help.choices_of_enum(parts(annotation)[0])

@@ -19,7 +19,7 @@ from seqcli.core import files
 from seqcli.core.data import find_texts, read_blocks, readers
 from seqcli.core.data.filetypes import not_a_text
 from seqcli.core.data.vectors import read_vectors
-from seqcli.errors import DataError
+from seqcli.errors import ConfigError, DataError
 
 TEXT = "Ein Satz über Öl, dann noch einer.\n" * 40
 
@@ -118,6 +118,9 @@ def test_what_is_no_file_is_never_opened(tmp_path: Path, monkeypatch: pytest.Mon
                 assert what in str(error.value)
     with pytest.raises(DataError, match=r"\. is a directory"):
         read_vectors(".")
+    for find in (find_texts, readers.find_files):
+        with pytest.raises(ConfigError, match="name of a file is empty"):
+            find([""])
 
 
 def test_the_walk_for_texts_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

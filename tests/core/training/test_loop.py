@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqcli.core.events import Evaluated, Finished, Logged, Planned, Stepped
+from seqcli.core.events import Evaluated, Finished, Logged, Planned, Saved, Stepped
 from seqcli.core.tasks.lm.job import LMJob
 from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.tasks.union import build
@@ -83,6 +83,27 @@ def test_speed_after_resuming_is_that_of_this_process(make_loop: MakeLoop) -> No
     assert first.step == 8
     assert first.tokens_per_s == 36
     assert first.seconds_left == 4
+
+
+def test_the_seconds_of_a_checkpoint_include_the_evaluation_before_it(
+    make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that goes on while a model is evaluated, and only then."""
+    clock = [0.0]
+
+    def evaluate() -> dict[str, float]:
+        clock[0] += 100.0
+        return {"loss": 1.0}
+
+    loop = make_loop(lambda: clock[0], steps=4, eval_every=2, save_every=2)
+    monkeypatch.setattr(loop.job, "evaluate", evaluate)
+    saved = []
+    for event in loop:
+        if isinstance(event, Saved):
+            saved.append(checkpoint.newest_checkpoint(Path("run"))[1].metadata["position"]["seconds"])
+    assert saved == [100.0, 200.0]
+    assert isinstance(event, Finished)
+    assert event.seconds == 200.0
 
 
 @pytest.mark.parametrize("decay", [0, 0.99])

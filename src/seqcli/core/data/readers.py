@@ -41,9 +41,11 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
 
 
 def path_of(name: str | Path) -> Path:
-    """Return the path of one file. Raises ConfigError for anything that names no file, such as a list of names."""
+    """Return the path of one file. Raises ConfigError for what names no file, such as a list of names or nothing."""
     if not isinstance(name, (str, os.PathLike)):
         raise ConfigError(f"A file is named by a text or a path, not by {SHORT.repr(name)}; give one at a time.")
+    if not os.fspath(name):
+        raise ConfigError("The name of a file is empty.")  # and is not that of the current directory
     return Path(name)
 
 

@@ -157,6 +157,18 @@ def test_validation_is_the_same_loss_on_other_text_and_chooses_the_best() -> Non
     assert EmbedJob(build({**FAST, "files": ("text.txt",)})).valid_tokens == 0
 
 
+def test_a_validation_text_without_neighbours_is_no_validation() -> None:
+    """A loss of 0 over no words would look better than any other."""
+    alone = "sea1\nsky2\n" * 5
+    Path("valid.txt").write_text(alone)
+    Path("text.txt").write_text(topics(30) + alone)
+    for how in ({"valid": "valid.txt"}, {"valid_split": 0.04}):
+        said: list[str] = []
+        job = EmbedJob(build({**FAST, "files": ("text.txt",), **how}), said.append)
+        assert (job.valid_tokens, job.evaluate()) == (0, None)
+        assert any("nothing is validated" in text for text in said)
+
+
 def test_a_text_that_leaves_few_words_is_answered_with_the_option() -> None:
     Path("text.txt").write_text("the cat and the dog " * 6 + "a bird")
     said: list[str] = []
@@ -180,6 +192,8 @@ def test_words_are_lower_cased_and_counted() -> None:
         ("a b c d", {"min_count": None}, DataError, "no word that occurs 5 times or more"),
         ("a a a b", {"min_count": 3}, DataError, "one word only"),
         ("", {}, DataError, "is empty"),
+        ("a\nb\na\nb\n", {}, DataError, "no two words in one line that occur 1 times or more"),
+        ("a x\nb y\na z\nb w\n", {"min_count": 2}, DataError, "no two words in one line that occur 2 times or more"),
         ("a b a b", {"tokens": "char"}, ConfigError, "--tokens is 'char', but must be word"),
         ("a b a b", {"optimizer": "adamw"}, ConfigError, "--optimizer is 'adamw', but must be sgd"),
         ("a b a b", {"precision": "bf16"}, ConfigError, "--precision is 'bf16', but must be one of auto, fp32"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqcli.core.tasks.embed import skipgrams
-from seqcli.core.tasks.embed.skipgrams import Block, WindowBatches, Words
+from seqcli.core.tasks.embed.skipgrams import Block, WindowBatches, Words, has_neighbours
 from seqcli.core.tokenizers import EOS, UNK
 
 V = 40
@@ -43,6 +43,21 @@ def test_windows_stay_in_their_lines_and_close_up_over_what_is_left_out() -> Non
             assert {b for x, b in here if x == a} == near  # all within its own width, on both sides
         reached |= {abs(a - b) for a, b in here}
     assert reached == {1, 2, 3}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 99])
+def test_neighbours_are_known_words_of_one_line(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the pieces end in which a long text is looked through."""
+    monkeypatch.setattr(skipgrams, "PIECE", size)
+    for lines, there in (
+        ([], False),
+        ([[5]], False),
+        ([[5], [], [6], [UNK, 7, UNK], [UNK]], False),
+        ([[5], [6, 6]], True),
+        ([[UNK], [5, UNK, UNK, 6], [7]], True),
+    ):
+        ids = np.array([id for line in lines for id in [*line, EOS]], dtype=np.uint16)
+        assert has_neighbours(ids) == there, lines
 
 
 def test_near_words_are_paired_more_often() -> None:

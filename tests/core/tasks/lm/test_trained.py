@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.overrides import TorchFunctionMode
 
 import seqcli as package
 from seqcli.core import runs
@@ -92,6 +95,22 @@ def test_measuring_and_writing_go_together(trained: Path, corpus: Path) -> None:
     before = model.sample("the", length=30, seed=1)
     assert model.evaluate(corpus)["loss"] > 0
     assert model.sample("the", length=30, seed=1) == before
+
+
+def test_measuring_needs_no_float64_of_a_device(trained: Path, corpus: Path) -> None:
+    """An Apple GPU has none: what is added up in it has come to the processor before."""
+    asked: list[tuple[str, bool]] = []
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append((func.__name__, any(value is torch.float64 for value in (*args, *(kwargs or {}).values()))))
+            return func(*args, **(kwargs or {}))
+
+    model = runs.load("small", task="lm")
+    with Watch():
+        model.evaluate(corpus)
+    before = [earlier[0] for earlier, (_, double) in pairwise(asked) if double]
+    assert set(before) == {"cpu"}
 
 
 @pytest.mark.parametrize(("tokens", "needed"), [("char", set()), ("word", set()), ("bpe", {"tokenizers"})])

@@ -15,7 +15,7 @@ from seqcli.core.events import Say, silent
 from seqcli.core.tasks.embed.network import WordTables, build_tables
 from seqcli.core.tasks.embed.options import EmbedOptions
 from seqcli.core.tasks.embed.plan import Counts, make_plan
-from seqcli.core.tasks.embed.skipgrams import Block, WindowBatches, Words
+from seqcli.core.tasks.embed.skipgrams import Block, WindowBatches, Words, has_neighbours
 from seqcli.core.tasks.embed.trained import WordVectors
 from seqcli.core.tokenizers import SPECIALS
 from seqcli.core.tokenizers.word import WordTokenizer
@@ -53,6 +53,9 @@ class EmbedJob:
         self.batches = batches(data)
         self._ahead = Ahead(self.batches)
         self._valid = batches(valid) if valid is not None else None
+        if self._valid is not None and not any(block.pairs.any() for block in self._valid.blocks()):
+            say("No two words are read together in the validation text, so nothing is validated on it.")
+            self._valid = valid = None
         # With sampling, each of 1 + k scores is a choice between two; the full softmax chooses among all words.
         self.guessing = (1 + plan.negatives) * math.log(2) if plan.negatives else math.log(self.vocab_size)
         self.steps_per_epoch = self.batches.steps_per_epoch
@@ -88,11 +91,10 @@ class EmbedJob:
         if self._valid is None:
             return None
         total = targets = 0.0
-        for step in range(self._valid.steps_per_epoch):
-            for block in self._valid[step]:
-                loss, count = self.model.loss(*block.to(self.device))
-                total += loss.item()
-                targets += count.item()
+        for block in self._valid.blocks():
+            loss, count = self.model.loss(*block.to(self.device))
+            total += loss.item()
+            targets += count.item()
         return {"loss": total / max(1.0, targets), "targets": targets}
 
     def preview(self, step: int) -> str | None:
@@ -151,6 +153,11 @@ def read_data(
         raise DataError(
             f"{paths[0]} has {'one word only' if known else 'no word'} that occurs {options.min_count} times or more: "
             "there is nothing to learn vectors from. Lower --min-count, or give more text."
+        )
+    if not has_neighbours(data.ids):
+        raise DataError(
+            f"{paths[0]} has no two words in one line that occur {options.min_count} times or more, and a vector is "
+            "learnt from the words around a word. Give running text, or lower --min-count."
         )
     if known < FEW and options.min_count == default and data.unknown:
         say(f"Only {known} words occur {default} times or more; with --min-count 1 the others have a vector too.")

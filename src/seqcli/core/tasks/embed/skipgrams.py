@@ -6,6 +6,7 @@ are left out. Windows close up over words that are left out, but they never reac
 window is drawn from 1 to w, so that near words count more than distant ones.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import Tensor
 from seqcli.core.data.stored import IdArray
 from seqcli.core.tasks.embed.plan import CHUNK, STRETCH
 from seqcli.core.tokenizers import EOS, SPECIALS
+
+PIECE = 1 << 20  # ids that are looked at together, because a text may be larger than memory
 
 
 class Block(NamedTuple):
@@ -40,8 +43,8 @@ class Words:
 
     def __init__(self, ids: IdArray, vocab_size: int, subsample: float) -> None:
         counts = np.zeros(vocab_size, dtype=np.int64)
-        for start in range(0, len(ids), 1 << 24):  # the text may be larger than memory
-            counts += np.bincount(ids[start : start + (1 << 24)], minlength=vocab_size)
+        for start in range(0, len(ids), PIECE):
+            counts += np.bincount(ids[start : start + PIECE], minlength=vocab_size)
         counts[: len(SPECIALS)] = 0
         self.counts, total = counts, max(1, int(counts.sum()))
         share = counts / total
@@ -74,6 +77,18 @@ class Words:
         return np.searchsorted(self._cumulated, points, side="right").clip(max=len(self._cumulated) - 1)
 
 
+def has_neighbours(ids: IdArray) -> bool:
+    """Return whether any two known words stand in one line, so that there is something to learn from a text."""
+    inside = False  # whether a known word of the present line came before
+    for start in range(0, len(ids), PIECE):
+        part = np.asarray(ids[start : start + PIECE])
+        known = part[(part >= len(SPECIALS)) | (part == EOS)] != EOS  # unknown words are left out: (n,), False at ends
+        if len(known) and ((inside and known[0]) or bool((known[1:] & known[:-1]).any())):
+            return True
+        inside = bool(known[-1]) if len(known) else inside
+    return False
+
+
 class WindowBatches:
     """The blocks of each training step, indexed by the number of the step.
 
@@ -97,6 +112,11 @@ class WindowBatches:
         """Return the number of tokens (words and line ends) that step `step` reads."""
         start = step % self.steps_per_epoch * STRETCH
         return min(STRETCH, len(self._ids) - start)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of one pass over the text, the same ones every time."""
+        for step in range(self.steps_per_epoch):
+            yield from self[step]
 
     def __getitem__(self, step: int) -> list[Block]:
         w, random = self.window, np.random.default_rng((self._seed, step))

@@ -272,7 +272,7 @@ def evaluate(model: "RecurrentLM", data: "TokenFile") -> dict[str, float]:
         here = batch.to(device)
         losses, right, state = model.target_scores(here.x, here.y, None if batch.fresh else state, here.mask)
         if counted:
-            total += losses.sum(dtype=torch.float64).item() if device.type != "mps" else losses.sum().item()
+            total += losses.cpu().sum(dtype=torch.float64).item()  # on the processor: an Apple GPU has no float64
             hits += int(right.sum())
             tokens += batch.tokens
     text = data.predicted
