@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from seqcli.core.tasks.forecast.covariates import Covariates
 from seqcli.core.tasks.forecast.plan import ForecastPlan, seasons_in
@@ -24,6 +24,7 @@ class ForecasterFile(ModelFile):
     config: Annotated[ForecastPlan, PlainValidator(plan_of(ForecastPlan))]
     covariates: Annotated[Covariates, PlainValidator(covariates)]
     series: Annotated[Series, PlainValidator(read_stored)]
+    spread: Annotated[float, Field(gt=0, le=1000)]
 
     def contradiction(self) -> str | None:
         c = self.config

@@ -16,14 +16,15 @@ from seqcli.core.metrics.series import coverage, mase, seasonal_mae, smape
 from seqcli.core.tasks.forecast.covariates import Covariates
 from seqcli.core.tasks.forecast.frequency import Frequency
 from seqcli.core.tasks.forecast.joining import joined
+from seqcli.core.tasks.forecast.likelihood import LEVELS
 from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster, build_forecaster, widths
 from seqcli.core.tasks.forecast.options import ForecastOptions
 from seqcli.core.tasks.forecast.plan import ForecastPlan, Sizes, check, make_plan, names_in, seasons_in
-from seqcli.core.tasks.forecast.predict import predict
+from seqcli.core.tasks.forecast.predict import best_spread, predict
 from seqcli.core.tasks.forecast.seasons import detect_seasons
 from seqcli.core.tasks.forecast.series import Series, read_series
 from seqcli.core.tasks.forecast.stored import stored, tail
-from seqcli.core.tasks.forecast.windows import History
+from seqcli.core.tasks.forecast.windows import Batch, History
 from seqcli.core.training.device import pick_device, set_threads
 from seqcli.errors import ConfigError, DataError
 
@@ -32,6 +33,7 @@ Floats = NDArray[np.float64]
 MANY = 20  # with at least so many series, some are validated on; otherwise the last steps of each
 BATCH = 256  # windows that are evaluated at once
 MOST_VALID = 2000  # windows that are validated on at most
+SAMPLES = 50  # futures that are drawn to validate with --decode sample
 PREVIEW = 60  # steps of the past that a preview draws
 
 
@@ -66,6 +68,7 @@ class ForecastJob:
         if len(rows) > MOST_VALID:
             some = np.sort(np.random.default_rng((plan.seed, *b"validation")).permutation(len(rows))[:MOST_VALID])
             self._origins = rows, ends = rows[some], ends[some]
+        self._apart = max(1.0, distinct(rows, ends, horizon) / horizon)
         self._first, self._count = self._trained_on(series)
         if not self._count.sum():
             raise DataError(
@@ -82,6 +85,7 @@ class ForecastJob:
         self.steps_per_epoch = max(1, -(-self.train_tokens // (plan.batch_size * plan.horizon)))
         self.vocab_size = 0
         self.guessing = None
+        self.spread = 1.0
         many = "a series" if len(series) == 1 else f"{len(series):,} series"
         found = f"seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "no seasons"
         say(f"{many}, {series.frequency.name}, {found}; {plan.horizon} steps are forecast.")
@@ -152,42 +156,48 @@ class ForecastJob:
         counts = self.model.head.counts
         batch = self.history.windows(rows, ends, plan.history, plan.horizon, counts=counts).to(self.device)
         losses, real = self.model.loss(batch)  # (B, T), (B, T)
-        each = (losses * real).sum(1) / real.sum(1).clamp(min=1)  # (B,)
-        if plan.likelihood == "quantile":
-            weight = torch.from_numpy(self._weights[rows]).to(self.device) * batch.scale
-            each = each * weight.clamp(0.05, 20).to(each.dtype)
-        return each.mean(), int(batch.real.sum()), []
+        return self._mean(losses, real, rows, batch.scale).mean(), int(batch.real.sum()), []
 
     def evaluate(self) -> dict[str, float] | None:
         rows, ends = self._origins
         if not len(rows):
             return None
         plan, H = self.plan, self.plan.horizon
-        losses, parts = [], []
+        losses, parts, sizes = [], [], []
         for k in range(0, len(rows), BATCH):
-            r, e = rows[k : k + BATCH], ends[k : k + BATCH]
-            counts = self.model.head.counts
-            batch = self._valid.windows(r, e, plan.history, H, counts=counts).to(self.device)
-            found, real = self.model.loss(batch)
-            found, real = found[:, -H:], real[:, -H:]
-            each = (found * real).sum(1) / real.sum(1).clamp(min=1)  # (B,)
-            if plan.likelihood == "quantile" and plan.valid is None:
-                each = each * (torch.from_numpy(self._weights[r]).to(self.device) * batch.scale).clamp(0.05, 20)
-            losses.append(each.double().cpu().numpy())
-            parts.append(predict(self.model, batch, (0.025, 0.5, 0.975), plan, samples=50, seed=plan.seed).quantiles)
-        made = np.concatenate(parts)  # (n, H, 3)
-        targets = targets_of(self._truth, rows, ends, H)
-        season = plan.season
-        scales = np.array(
-            [seasonal_mae(self._truth.of(r)[:e], season) for r, e in zip(rows.tolist(), ends.tolist(), strict=True)]
-        )
+            r = rows[k : k + BATCH]
+            batch = self._windows(r, ends[k : k + BATCH])
+            found, real = (part[:, -H:] for part in self.model.loss(batch))  # (B, H) each
+            losses.append(self._mean(found, real, None if plan.valid else r, batch.scale).double().cpu().numpy())
+            parts.append(predict(self.model, batch, LEVELS, plan, samples=SAMPLES, seed=plan.seed).quantiles)
+            sizes.append(batch.scale.cpu().numpy())
+        made, targets = np.concatenate(parts), targets_of(self._truth, rows, ends, H)  # (n, H, Q), (n, H)
+        factor = best_spread(made, targets, LEVELS, np.concatenate(sizes))
+        self.spread = factor * (1 + 0.5 / self._apart)  # few windows say little of how far a forecast may be off
+        middle = made[..., LEVELS.index(0.5)]
+        lower, upper = (middle + self.spread * (made[..., LEVELS.index(a)] - middle) for a in (0.025, 0.975))
+        pasts = (self._truth.of(r)[:e] for r, e in zip(rows.tolist(), ends.tolist(), strict=True))
+        scales = np.array([seasonal_mae(past, plan.season) for past in pasts])
         figures = {
             "loss": float(np.concatenate(losses).mean()),
-            "smape": smape(targets, made[..., 1]),
-            "mase": mase(targets, made[..., 1], scales).value,
-            "coverage": coverage(targets, made[..., 0], made[..., 2]),
+            "smape": smape(targets, middle),
+            "mase": mase(targets, middle, scales).value,
+            "coverage": coverage(targets, lower, upper),
         }
         return {name: value for name, value in figures.items() if name == "loss" or np.isfinite(value)}
+
+    def _windows(self, rows: Ints, ends: Ints) -> Batch:
+        """Cut windows to validate on."""
+        plan, counts = self.plan, self.model.head.counts
+        return self._valid.windows(rows, ends, plan.history, plan.horizon, counts=counts).to(self.device)
+
+    def _mean(self, losses: Tensor, real: Tensor, rows: Ints | None, scale: Tensor) -> Tensor:
+        """Return the mean losses (B,) of windows from those of their targets (B, T), weighted by their series."""
+        each: Tensor = (losses * real).sum(1) / real.sum(1).clamp(min=1)  # (B,)
+        if self.plan.likelihood == "quantile" and rows is not None:
+            weight = torch.from_numpy(self._weights[rows]).to(scale.device) * scale
+            each = each * weight.clamp(0.05, 20).to(each.dtype)
+        return each
 
     def preview(self, step: int) -> str | None:
         rows, ends = self._origins
@@ -196,9 +206,9 @@ class ForecastJob:
         k = step % len(rows)
         r, e = rows[k : k + 1], ends[k : k + 1]
         plan = self.plan
-        counts = self.model.head.counts
-        batch = self._valid.windows(r, e, plan.history, plan.horizon, counts=counts).to(self.device)
-        made = predict(self.model, batch, (0.5,), plan, samples=50, seed=plan.seed).quantiles[0, :, 0]
+        made = predict(self.model, self._windows(r, e), (0.5,), plan, samples=SAMPLES, seed=plan.seed).quantiles[
+            0, :, 0
+        ]
         truth = targets_of(self._truth, r, e, plan.horizon)[0]
         before = self._truth.of(int(r[0]))[: int(e[0])][-PREVIEW:]
         low, high = np.nanmin([*before, *truth, *made]), np.nanmax([*before, *truth, *made])
@@ -214,6 +224,7 @@ class ForecastJob:
             "config": self.plan.as_dict(),
             "covariates": self.covariates.as_dict(),
             "series": self._stored,
+            "spread": self.spread,
         }
 
 
@@ -293,6 +304,15 @@ def targets_of(series: Series, rows: Ints, ends: Ints, horizon: int) -> Floats:
     steps = (series.offsets[rows] + ends)[:, None] + np.arange(horizon)
     last = (series.offsets[rows] + series.ends[rows])[:, None]
     return np.where(steps < last, series.values[steps.clip(0, len(series.values) - 1)], np.nan)
+
+
+def distinct(rows: Ints, ends: Ints, horizon: int) -> int:
+    """Return how many different steps the horizons after these origins (n,) have; some of them may overlap."""
+    if not len(rows):
+        return 0
+    order = np.lexsort((ends, rows))
+    same = np.diff(rows[order]) == 0
+    return int(horizon + np.where(same, np.minimum(np.diff(ends[order]), horizon), horizon).sum())
 
 
 BARS = "▁▂▃▄▅▆▇█"

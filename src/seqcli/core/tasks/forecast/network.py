@@ -28,7 +28,7 @@ from seqcli.core.tasks.forecast.covariates import Covariates
 from seqcli.core.tasks.forecast.frequency import Frequency
 from seqcli.core.tasks.forecast.likelihood import LIKELIHOODS
 from seqcli.core.tasks.forecast.plan import ForecastPlan
-from seqcli.core.tasks.forecast.windows import Batch
+from seqcli.core.tasks.forecast.windows import MOST, Batch
 
 NEVER = -1e4  # added to the score of a candidate that there is not
 SEASONS = (7, 3)  # how many seasons back candidates come from, for the shorter season and for the longer one
@@ -144,7 +144,7 @@ class StepForecaster(Network):
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the loss (B, T) of every value from those before it, and which of them are real (B, T)."""
         C = batch.z.shape[1]
-        z = torch.cat((batch.z, batch.target.clamp(-30, 30)), 1)  # (B, C + H)
+        z = torch.cat((batch.z, batch.target.clamp(-MOST, MOST)), 1)  # (B, C + H)
         there = torch.cat((batch.observed, batch.real), 1)  # (B, C + H)
         first, last = C - self.reading, C + self.horizon
         x, lagged, known = self.inputs(batch, z, there, first, last)
@@ -201,7 +201,7 @@ def steps_back(horizon: int, seasons: Sequence[int], history: int) -> NDArray[np
 
 def candidates_of(values: int, seasons: Sequence[int]) -> int:
     """Return how many candidates `candidates` makes of so many values."""
-    return 3 * values if seasons else values + 1
+    return 3 * values + 2 if seasons else values + 1
 
 
 def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -209,33 +209,58 @@ def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tens
 
     back (H, J') says where in the past values are taken from. With seasons, each is offered as it is, moved by how much
     the mean of the last season differs from that of its own season, and multiplied by the ratio of the two, where both
-    are positive. Without seasons, the line through the first and the last value is offered too.
+    are positive. The value of the last season is also offered with the change from the season before it going on, as a
+    sum and as a ratio. Without seasons, the line of least squares through the past is offered, from the last value on.
     """
     C = batch.z.shape[1]
     values, there = batch.z[:, C - back], batch.observed[:, C - back].to(batch.z.dtype)  # (B, H, J')
     there = torch.cat((torch.ones_like(there[..., :1]), there[..., 1:]), 2)  # the last value is filled if it is missing
     if not seasons:
-        real = batch.observed.to(batch.z.dtype)
-        t = torch.arange(C, device=real.device, dtype=real.dtype)
-        mean_t = (real * t).sum(1) / real.sum(1).clamp(min=1)
-        d = (t - mean_t[:, None]) * real  # (B, C)
-        slope = (d * batch.z).sum(1) / (d * d).sum(1).clamp(min=1e-6)  # (B,) of the line of least squares
-        line = values[..., 0] + slope[:, None] * torch.arange(1, len(back) + 1, device=t.device)  # (B, H)
+        line = values[..., 0] + slope(batch)[:, None] * torch.arange(1, len(back) + 1, device=back.device)  # (B, H)
         return torch.cat((values, line[..., None]), 2), torch.cat((there, torch.ones_like(there[..., :1])), 2)
-    season = seasons[0]
-    many = C // season
-    z = (batch.z * batch.observed)[:, C - many * season :].reshape(-1, many, season)  # (B, M, season)
-    real = batch.observed[:, C - many * season :].reshape(-1, many, season).to(z.dtype)
-    counted = real.sum(2).flip(1)  # (B, M) the last season first
-    means = z.sum(2).flip(1) / counted.clamp(min=1)  # (B, M)
-    which = ((back - 1) // season).clamp(max=many - 1)  # (H, J')
+    means, known = levels(batch, seasons[0])  # (B, M), the last season first
+    which = ((back - 1) // seasons[0]).clamp(max=means.shape[1] - 1)  # (H, J') the season that a value lies in
     own, last = means[:, which], means[:, :1, None]  # (B, H, J'), (B, 1, 1)
-    comparable = there * (counted[:, which] > 0) * (counted[:, :1, None] > 0)
-    level = (batch.level / batch.scale).to(z.dtype)[:, None, None]  # (B, 1, 1)
-    positive = comparable * (own + level > SMALL) * (last + level > SMALL)
-    ratio = ((last + level) / (own + level).clamp(min=SMALL)).clamp(0.25, 4)
-    grown = ((values + level) * ratio - level) * positive
-    return torch.cat((values, values - own + last, grown), 2), torch.cat((there, comparable, positive), 2)
+    comparable = there * known[:, which] * known[:, :1, None]
+    level = (batch.level / batch.scale).to(batch.z.dtype)[:, None, None]  # (B, 1, 1)
+    ratio, positive = quotient(last + level, own + level)
+    grown = (values + level) * ratio - level
+    found = [values, values - own + last, grown], [there, comparable, comparable * positive]
+    if means.shape[1] > 1:
+        ahead = torch.arange(len(back), device=back.device)[:, None] // seasons[0] + 1  # (H, 1) seasons to the step
+        before = means[:, 1:2, None]  # (B, 1, 1)
+        ratio, positive = quotient(last + level, before + level)
+        nearest, real = values[..., 1:2], there[..., 1:2] * known[:, :1, None] * known[:, 1:2, None]  # (B, H, 1)
+        found[0].extend((nearest + ahead * (last - before), (nearest + level) * ratio**ahead - level))
+        found[1].extend((real, real * positive))
+    else:
+        found[0].append(torch.zeros_like(values[..., :2]))
+        found[1].append(torch.zeros_like(values[..., :2]))
+    return torch.cat(found[0], 2).clamp(-MOST, MOST), torch.cat(found[1], 2)
+
+
+def levels(batch: Batch, season: int) -> tuple[Tensor, Tensor]:
+    """Return the means of the seasons of the past (B, M), the last one first, and which have any value, as 0 and 1."""
+    C = batch.z.shape[1]
+    many = C // season
+    real = batch.observed[:, C - many * season :].reshape(-1, many, season).to(batch.z.dtype)
+    z = batch.z[:, C - many * season :].reshape(-1, many, season) * real
+    counted = real.sum(2).flip(1)  # (B, M)
+    return z.sum(2).flip(1) / counted.clamp(min=1), (counted > 0).to(z.dtype)
+
+
+def quotient(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a / b, from 1/4 to 4, and where both are positive enough for it to mean anything, as 0 and 1."""
+    found = (a / b.clamp(min=SMALL)).clamp(0.25, 4)
+    return found, ((a > SMALL) & (b > SMALL)).to(found.dtype)
+
+
+def slope(batch: Batch) -> Tensor:
+    """Return the slopes (B,) of the lines of least squares through the observed past, per step."""
+    real = batch.observed.to(batch.z.dtype)  # (B, C)
+    t = torch.arange(real.shape[1], device=real.device, dtype=real.dtype)
+    away = (t - ((real * t).sum(1) / real.sum(1).clamp(min=1))[:, None]) * real  # (B, C)
+    return (away * batch.z).sum(1) / (away * away).sum(1).clamp(min=1e-6)
 
 
 def lags(seasons: Sequence[int], history: int) -> list[int]:

@@ -11,9 +11,10 @@ from seqcli.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import torch
 
-DAYS, WEEKS = 5, 3  # how many of the shorter and of the longer season the network sees, beside the horizon
+DAYS, WEEKS = 5, 2  # how many of the shorter and of the longer season the network sees, beside the horizon
 LONGEST = 1000  # steps that it sees at most, unless the user says otherwise
-STEPS = 48  # how many steps the recurrent network makes at most over what it sees, if patches can be longer
+FEW_STEPS = 400  # steps that a training makes at least, unless the user says otherwise
+STEPS = 16  # how many steps the recurrent network makes at most over what it sees, if patches can be longer
 
 
 @options
@@ -111,8 +112,8 @@ def make_plan(
     kind = c.likelihood or ("quantile" if c.decode == "direct" else "student-t")
     few = sizes.values < 20_000
     batch_size = c.batch_size or (32 if few else 128)
-    per_step = batch_size * horizon
-    epochs = max(20.0, 600 * per_step / sizes.values) if few else 20.0
+    steps = -(-sizes.values // (batch_size * horizon))  # in an epoch
+    epochs = max(20.0, FEW_STEPS / steps)
     return ForecastPlan(
         **{
             **c.as_dict(),
@@ -124,7 +125,7 @@ def make_plan(
             "history": history,
             "patch": patch,
             "likelihood": kind,
-            "hidden": c.hidden or (64 if few else 256 if c.decode == "direct" else 128),
+            "hidden": c.hidden or (32 if sizes.values < 2000 else 64 if few else 128),
             "dropout": (0.2 if few else 0.1) if c.dropout is None else c.dropout,
             "batch_size": batch_size,
         }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster
 from seqcli.core.tasks.forecast.plan import ForecastPlan
-from seqcli.core.tasks.forecast.windows import Batch
+from seqcli.core.tasks.forecast.windows import MOST, Batch
 
 Floats = NDArray[np.float64]
 
@@ -85,5 +85,8 @@ def draw(model: StepForecaster, batch: Batch, samples: int, random: np.random.Ge
         y, state = model.stack.step(x[:, 0], state)  # (B * n, H)
         raw = model.heads(y[:, None], lagged, known)  # (B * n, 1, P)
         new = torch.from_numpy(model.head.draw(raw, scale, random)).to(z)  # (B * n, 1)
-        z, there = torch.cat((z, new.clamp(-30, 30)), 1), torch.cat((there, torch.ones_like(new, dtype=torch.bool)), 1)
+        z, there = (
+            torch.cat((z, new.clamp(-MOST, MOST)), 1),
+            torch.cat((there, torch.ones_like(new, dtype=torch.bool)), 1),
+        )
     return np.asarray(z[:, C:].double().cpu().numpy().reshape(B, samples, -1).transpose(0, 2, 1))

@@ -80,10 +80,11 @@ class Forecaster(NetworkTrained):
         plan: ForecastPlan,
         covariates: Covariates,
         series: Series,
+        spread: float = 1.0,
         figures: dict[str, float] | None = None,
     ) -> None:
         self.model, self.plan, self.covariates, self.series = model, plan, covariates, series
-        self.figures = figures or {}
+        self.spread, self.figures = spread, figures or {}
 
     @classmethod
     def network(cls, about: ForecasterFile) -> DirectForecaster | StepForecaster:
@@ -91,7 +92,7 @@ class Forecaster(NetworkTrained):
 
     @classmethod
     def of(cls, model: DirectForecaster | StepForecaster, about: ForecasterFile) -> "Forecaster":
-        return cls(model, about.config, about.covariates, about.series, about.figures)
+        return cls(model, about.config, about.covariates, about.series, about.spread, about.figures)
 
     def facts(self) -> dict[str, str]:
         return {"series": f"{len(self.series):,} {self.series.frequency.name}", "horizon": f"{self.plan.horizon}"}
@@ -183,7 +184,8 @@ class Forecaster(NetworkTrained):
             for k in range(0, len(rows), at_once):
                 r, e = rows[k : k + at_once], ends[k : k + at_once]
                 batch = history.windows(r, e, self.plan.history, self.plan.horizon, counts=counts).to(self.device)
-                parts.append(predict(self.model, batch, levels, self.plan, samples=samples, seed=seed))
+                how: dict[str, Any] = {"samples": samples, "seed": seed, "spread": self.spread}
+                parts.append(predict(self.model, batch, levels, self.plan, **how))
         return Predicted(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     # --- figures --------------------------------------------------------------------------------------------------
