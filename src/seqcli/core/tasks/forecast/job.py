@@ -31,6 +31,7 @@ from seqcli.errors import ConfigError, DataError
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MANY = 20  # with at least so many series, some are validated on; otherwise the last steps of each
+ENOUGH = 32  # of which at least so many, or all
 BATCH = 256  # windows that are evaluated at once
 MOST_VALID = 2000  # windows that are validated on at most
 SAMPLES = 50  # futures that are drawn to validate with --decode sample
@@ -47,8 +48,7 @@ class ForecastJob:
         series = read(options, options.files, say=say)
         horizon = options.horizon or series.frequency.horizon
         seasons = choose_seasons(options, series, say)
-        lengths = series.ends
-        sizes = Sizes(len(series), int((~np.isnan(series.values)).sum()), int(np.quantile(lengths, 0.25)))
+        sizes = Sizes(len(series), int((~np.isnan(series.values)).sum()), int(np.quantile(series.ends, 0.25)))
         self.plan = plan = make_plan(options, sizes, seasons, horizon, self.device, bounded=metadata is None)
         self.covariates = (
             Covariates.fit(series, say) if metadata is None else Covariates.of(metadata["covariates"], say)
@@ -86,9 +86,8 @@ class ForecastJob:
         self.vocab_size = 0
         self.guessing = None
         self.spread = 1.0
-        many = "a series" if len(series) == 1 else f"{len(series):,} series"
-        found = f"seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "no seasons"
-        say(f"{many}, {series.frequency.name}, {found}; {plan.horizon} steps are forecast.")
+        found = f"Seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "No season"
+        say(f"{found}; {plan.horizon} steps are forecast from the {plan.history} before.")
         self._stored = stored(tail(series, plan))
 
     @cached_property
@@ -112,7 +111,7 @@ class ForecastJob:
             return nothing
         held = np.zeros(len(series), bool)
         if len(series) >= MANY:
-            count = max(1, round(plan.valid_split * len(able)))
+            count = min(len(able), max(ENOUGH, round(plan.valid_split * len(able))))
             chosen = np.sort(np.random.default_rng((plan.seed, *b"series")).permutation(able)[:count])
             held[chosen] = True
             return held, (chosen, series.ends[chosen] - H)
@@ -172,8 +171,9 @@ class ForecastJob:
             parts.append(predict(self.model, batch, LEVELS, plan, samples=SAMPLES, seed=plan.seed).quantiles)
             sizes.append(batch.scale.cpu().numpy())
         made, targets = np.concatenate(parts), targets_of(self._truth, rows, ends, H)  # (n, H, Q), (n, H)
-        factor = best_spread(made, targets, LEVELS, np.concatenate(sizes))
-        self.spread = factor * (1 + 0.5 / self._apart)  # few windows say little of how far a forecast may be off
+        factor, n = best_spread(made, targets, LEVELS, np.concatenate(sizes)), self._apart
+        # few windows say little of how wide intervals should be, and should make them wider for that
+        self.spread = factor ** (n / (n + 2)) * (1 + 0.5 / n)
         middle = made[..., LEVELS.index(0.5)]
         lower, upper = (middle + self.spread * (made[..., LEVELS.index(a)] - middle) for a in (0.025, 0.975))
         pasts = (self._truth.of(r)[:e] for r, e in zip(rows.tolist(), ends.tolist(), strict=True))
