@@ -1,6 +1,6 @@
 """Make visitors.csv, demand.csv and sensor.csv: three small tables of series of numbers, the same bytes every time.
 
-    python data/make_series.py
+python data/make_series.py
 """
 
 import math

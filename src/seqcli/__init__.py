@@ -7,8 +7,9 @@
     model.sample("hello", length=200, seed=1)
     model.evaluate("held_out.txt")
 
-A translation model has `translate`, a tagger `tag`, a classifier `classify`, word vectors `neighbors` instead of
-`sample`. Options have the names of the flags of `seqcli train`, with underscores: `seqcli train --help-all` lists them.
+A translation model has `translate`, a tagger `tag`, a classifier `classify`, word vectors `neighbors`, a forecaster
+`forecast` instead of `sample`. Options have the names of the flags of `seqcli train`, with underscores:
+`seqcli train --help-all` lists them.
 Everything that a user can mend is one of `seqcli.errors`; messages call options by their flags.
 
 Loading and using a model changes nothing of the process: no environment variable, no global random generator, no
@@ -53,6 +54,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at runtime all of it is impo
     from seqcli.core.tasks.classify.trained import Classifier
     from seqcli.core.tasks.embed.options import EmbedOptions
     from seqcli.core.tasks.embed.trained import WordVectors
+    from seqcli.core.tasks.forecast.frames import Frame
+    from seqcli.core.tasks.forecast.options import ForecastOptions
+    from seqcli.core.tasks.forecast.trained import Forecaster
     from seqcli.core.tasks.lm.options import LMOptions
     from seqcli.core.tasks.lm.trained import LanguageModel
     from seqcli.core.tasks.tag.options import TagOptions
@@ -81,6 +85,8 @@ def load(run: AnyPath | None = ..., *, task: Literal["classify"], **where: "Unpa
 @overload
 def load(run: AnyPath | None = ..., *, task: Literal["embed"], **where: "Unpack[Where]") -> "WordVectors": ...
 @overload
+def load(run: AnyPath | None = ..., *, task: Literal["forecast"], **where: "Unpack[Where]") -> "Forecaster": ...
+@overload
 def load(run: AnyPath | None = ..., *, task: str | None = ..., **where: "Unpack[Where]") -> "Trained": ...
 def load(
     run: AnyPath | None = None,
@@ -92,7 +98,7 @@ def load(
     **others: NoReturn,
 ) -> "Trained":
     """Open a trained model: by a run's name, its directory, a .safetensors file, or one of `seqcli.runs()`. None is the
-    newest run, of that `task` if one is given: lm, translate, tag, classify or embed.
+    newest run, of that `task` if one is given: lm, translate, tag, classify, embed or forecast.
 
     With a `task`, a model of any other is refused, and editors know the methods of what comes back.
 
@@ -137,6 +143,8 @@ def Config(files: Files = ..., *, task: Literal["classify"], **options: Any) -> 
 @overload
 def Config(files: Files = ..., *, task: Literal["embed"], **options: Any) -> "EmbedOptions": ...
 @overload
+def Config(files: Files = ..., *, task: Literal["forecast"], **options: Any) -> "ForecastOptions": ...
+@overload
 def Config(files: Files = ..., *, config: AnyPath | None = ..., **options: Any) -> "TrainingOptions": ...
 def Config(files: Files = (), *, config: AnyPath | None = None, **options: Any) -> "TrainingOptions":  # noqa: N802 - it makes one, as a class would
     """The options of a training, checked: those of the task that `task` or the files' names tell.
@@ -157,7 +165,8 @@ def train(
     **options: Any,
 ) -> "Generator[Event, None, None]":
     """Train a model on files, into `runs_dir/run`, yielding events (see `seqcli.events`); options as for `Config`, or
-    a `Config` instead of files and options.
+    a `Config` instead of files and options. Series may also come as a data frame of pandas or polars; it is kept in the
+    cache, for `resume`.
 
     Options are checked at once; the rest happens as the events are asked for: `for event in seqcli.train(...)`.
     Closing the iterator early saves a checkpoint to resume from. Without `run` the name is made from the file and the
@@ -193,6 +202,10 @@ def fit(files: Files = ..., *, task: Literal["tag"], progress: bool = ..., **opt
 def fit(files: Files = ..., *, task: Literal["classify"], progress: bool = ..., **options: Any) -> "Classifier": ...
 @overload
 def fit(files: Files = ..., *, task: Literal["embed"], progress: bool = ..., **options: Any) -> "WordVectors": ...
+@overload
+def fit(
+    files: "Files | Frame" = ..., *, task: Literal["forecast"], progress: bool = ..., **options: Any
+) -> "Forecaster": ...
 @overload
 def fit(
     files: "Files | TrainingOptions" = ...,
@@ -281,6 +294,10 @@ def _asked(files: "Files | TrainingOptions", config: AnyPath | None, options: di
     """The options of a training that are given as a Config, or by their names."""
     from seqcli.core.options import TrainingOptions
 
+    if hasattr(files, "columns"):  # a data frame, which holds series
+        from seqcli.core.tasks.forecast.frames import kept
+
+        return _config(kept(files), config, {"task": "forecast", **options}, PLACES)
     if not isinstance(files, TrainingOptions):
         return _config(files, config, options, PLACES)
     if options or config is not None:

@@ -4,6 +4,7 @@ The cache only saves time. It may be deleted at any moment, and what is missing 
 
 CACHE/files/HASH.json            the SHA-256 of a file, valid as long as the file has not been touched
 CACHE/vocabularies/KEY.json      the tokenizer that was trained on a text
+CACHE/frames/KEY.csv             series that came as a data frame: see tasks/forecast/frames.py
 CACHE/tokens/KEY/                a text as token ids of a tokenizer: see tokenfile.py
 """
 

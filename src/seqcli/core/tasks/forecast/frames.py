@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seqcli.core.config import SHORT
+from seqcli.core.data.cache import cache_dir, key_of
+from seqcli.core.files import write_whole
 from seqcli.errors import DataError
 
 Frame = Any  # a pandas.DataFrame or a polars.DataFrame; neither is a dependency
@@ -25,6 +27,20 @@ def as_file(data: "str | Path | Frame") -> Iterator[Path]:
         path = Path(place) / "frame.csv"
         path.write_text(as_csv(data), encoding="utf-8")
         yield path
+
+
+def kept(frame: Frame) -> str:
+    """Keep a frame as a CSV file in the cache, named after its content, and return its path: a training that is resumed
+    reads it again."""
+    text = as_csv(frame)
+    path = cache_dir() / "frames" / f"{key_of(text)}.csv"
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text.encode("utf-8"))
+        except OSError as error:
+            raise DataError(f"The frame cannot be kept at {path}: {error.strerror}.") from None
+    return str(path)
 
 
 def as_csv(frame: Frame) -> str:

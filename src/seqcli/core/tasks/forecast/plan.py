@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DAYS, WEEKS = 5, 2  # how many of the shorter and of the longer season the network sees, beside the horizon
 LONGEST = 1000  # steps that it sees at most, unless the user says otherwise
-FEW_STEPS = 400  # steps that a training makes at least, unless the user says otherwise
+FEW_STEPS = 800  # steps that a training makes at least, unless the user says otherwise
 STEPS = 16  # how many steps the recurrent network makes at most over what it sees, if patches can be longer
 
 
