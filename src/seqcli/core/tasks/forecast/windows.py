@@ -20,7 +20,9 @@ from seqcli.core.tasks.forecast.series import Series
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MOST = 30.0  # scaled values are cut off here on their way into the network: an outlier tells no more than that
-LEVEL = 1e-3  # a scale is at least this part of the level, so that a constant is not divided by its rounding errors
+FARTHEST = 1000.0  # and targets here, which a past of equal values would otherwise put beyond all bounds
+EXACT = 1e-13  # a deviation below this part of the level is no more than rounding: the past is constant
+LEVEL = 1e-3  # the scale of a constant past, as a part of its level
 
 
 class Batch(NamedTuple):
@@ -33,12 +35,12 @@ class Batch(NamedTuple):
     static: Tensor  # (B, S) covariates of the series
     target: Tensor  # (B, H) the values to forecast, scaled; 0 where there are none
     real: Tensor  # (B, H) bool, whether there is one
-    level: Tensor  # (B,)
-    scale: Tensor  # (B,)
+    level: Tensor  # (B,) of 64 bits and on the CPU always, for values like 1e9 + 0.001
+    scale: Tensor  # (B,) likewise
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the same on a device."""
-        return Batch(*(part.to(device) for part in self))
+        """Return the same on a device, but for level and scale: not every device has numbers of 64 bits."""
+        return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[:-2]})
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,13 @@ class History:
         inside = steps >= first[:, None]
         there = inside & (steps < last[:, None])
         clipped = steps.clip(0, max(0, len(s.values) - 1))
+        there &= ~np.isnan(self.filled[clipped])  # a series that was cut off may begin with a gap
         values = np.where(there, self.filled[clipped], 0.0)
         observed = there & ~np.isnan(s.values[clipped])
-        level, scale = scaling(values[:, :past], observed[:, :past], counts)
-        z = np.nan_to_num((values - level[:, None]) / scale[:, None]) * there  # steps without a value are at the level
+        seen = observed[:, :past]
+        seen = np.where(seen.any(1)[:, None], seen, there[:, :past])  # where all is a gap, by what it is filled with
+        level, scale = scaling(values[:, :past], seen, counts)
+        z = np.where(there, (values - level[:, None]) / scale[:, None], 0.0)  # steps without a value are at the level
         own = steps < s.offsets[rows + 1][:, None]  # the future of covariates may be there without a value
         known = np.where((inside & own)[..., None], self.known[clipped], 0.0).astype(np.float32)
         times = (s.starts[rows] + ends)[:, None] + np.arange(-past, horizon)  # (B, C + H)
@@ -88,25 +93,28 @@ class History:
             torch.from_numpy(np.concatenate([calendar, known], 2)),
             torch.from_numpy(before),
             torch.from_numpy(self.static[rows]),
-            torch.from_numpy((z[:, past:] * observed[:, past:]).astype(np.float32)),
+            torch.from_numpy((z[:, past:] * observed[:, past:]).clip(-FARTHEST, FARTHEST).astype(np.float32)),
             torch.from_numpy(observed[:, past:]),
             torch.from_numpy(level),
             torch.from_numpy(scale),
         )
 
 
-def scaling(values: Floats, observed: NDArray[np.bool_], counts: bool) -> tuple[Floats, Floats]:
-    """Return level and scale (B,) of pasts (B, C): mean and standard deviation of what was observed.
+def scaling(values: Floats, seen: NDArray[np.bool_], counts: bool) -> tuple[Floats, Floats]:
+    """Return level and scale (B,) of pasts (B, C): mean and standard deviation of the values that are `seen`.
 
-    A constant has the scale of its level, and zeros have a scale of 1.
+    A constant has a part of its level as scale, and zeros have a scale of 1.
     """
-    many = observed.sum(1).clip(1)
-    mean = (values * observed).sum(1) / many
+    many = seen.sum(1).clip(1)
+    mean = (values * seen).sum(1) / many
     if counts:
         return np.zeros(len(mean)), np.maximum(1.0, np.abs(mean))
-    deviation = np.sqrt((((values - mean[:, None]) * observed) ** 2).sum(1) / many)
-    least = LEVEL * np.abs(mean)
-    return mean, np.where(deviation > least, deviation, np.where(least > 0, np.maximum(least, 1e-300), 1.0))
+    away = np.abs(values - mean[:, None]) * seen
+    most = away.max(1, initial=0.0)  # divided by it, no square is too large or too small for a number
+    deviation = most * np.sqrt(((away / np.where(most > 0, most, 1.0)[:, None]) ** 2).sum(1) / many)
+    size = np.abs(mean)
+    constant = np.where(size > 0, np.maximum(LEVEL * size, 1e-300), 1.0)
+    return mean, np.where(deviation > EXACT * size, deviation, constant)
 
 
 def fill(series: Series, season: int) -> Floats:
