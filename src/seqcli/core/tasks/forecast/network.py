@@ -33,6 +33,7 @@ from seqcli.core.tasks.forecast.windows import MOST, Batch
 NEVER = -1e4  # added to the score of a candidate that there is not
 SEASONS = (7, 3)  # how many seasons back candidates come from, for the shorter season and for the longer one
 SMALL = 0.05  # levels below this, in units of the scale, make no ratio
+LARGE = 1e6  # no naive forecast grows by more than this
 WIDTH = 64  # units of the small network for each step of the horizon
 
 
@@ -97,7 +98,7 @@ class DirectForecaster(Network):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the loss (B, H) of every target, and which of them are real (B, H)."""
-        scale = batch.scale.to(batch.z.dtype)[:, None].expand(-1, self.horizon)
+        scale = batch.scale.to(batch.z)[:, None].expand(-1, self.horizon)
         return self.head.loss(self(batch), batch.target, scale), batch.real
 
 
@@ -151,7 +152,7 @@ class StepForecaster(Network):
         y, _ = self.stack(x)  # (B, T, H)
         raw = self.heads(y, lagged, known)  # (B, T, P)
         targets = torch.cat((batch.z[:, first:], batch.target), 1)  # (B, T)
-        scale = batch.scale.to(z.dtype)[:, None].expand(-1, last - first)
+        scale = batch.scale.to(z)[:, None].expand(-1, last - first)
         return self.head.loss(raw, targets, scale), there[:, first:]
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor, list[State]]:
@@ -173,7 +174,7 @@ class FromZero(nn.Linear):
 
 def signature(batch: Batch) -> Tensor:
     """Return what scaling took away (B, 2): the level in units of the scale, and whether there is any history."""
-    level = (batch.level / batch.scale).to(batch.z.dtype)  # (B,)
+    level = (batch.level / batch.scale).to(batch.z)  # (B,)
     return torch.stack((level.sign() * level.abs().log1p(), batch.observed.to(batch.z.dtype).mean(1)), 1)
 
 
@@ -217,12 +218,13 @@ def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tens
     there = torch.cat((torch.ones_like(there[..., :1]), there[..., 1:]), 2)  # the last value is filled if it is missing
     if not seasons:
         line = values[..., 0] + slope(batch)[:, None] * torch.arange(1, len(back) + 1, device=back.device)  # (B, H)
-        return torch.cat((values, line[..., None]), 2), torch.cat((there, torch.ones_like(there[..., :1])), 2)
+        values = torch.cat((values, line[..., None]), 2).clamp(-MOST, MOST)
+        return values, torch.cat((there, torch.ones_like(there[..., :1])), 2)
     means, known = levels(batch, seasons[0])  # (B, M), the last season first
     which = ((back - 1) // seasons[0]).clamp(max=means.shape[1] - 1)  # (H, J') the season that a value lies in
     own, last = means[:, which], means[:, :1, None]  # (B, H, J'), (B, 1, 1)
     comparable = there * known[:, which] * known[:, :1, None]
-    level = (batch.level / batch.scale).to(batch.z.dtype)[:, None, None]  # (B, 1, 1)
+    level = (batch.level / batch.scale).to(batch.z)[:, None, None]  # (B, 1, 1)
     ratio, positive = quotient(last + level, own + level)
     grown = (values + level) * ratio - level
     found = [values, values - own + last, grown], [there, comparable, comparable * positive]
@@ -231,7 +233,8 @@ def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tens
         before = means[:, 1:2, None]  # (B, 1, 1)
         ratio, positive = quotient(last + level, before + level)
         nearest, real = values[..., 1:2], there[..., 1:2] * known[:, :1, None] * known[:, 1:2, None]  # (B, H, 1)
-        found[0].extend((nearest + ahead * (last - before), (nearest + level) * ratio**ahead - level))
+        growth = (ratio**ahead).clamp(max=LARGE)  # over many seasons it has no end, and 0 times infinity is no number
+        found[0].extend((nearest + ahead * (last - before), (nearest + level) * growth - level))
         found[1].extend((real, real * positive))
     else:
         found[0].append(torch.zeros_like(values[..., :2]))
