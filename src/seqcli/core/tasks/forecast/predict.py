@@ -44,13 +44,15 @@ def predict(
         drawn = draw(model, batch, samples, random)  # (B, H, n)
         mean, quantiles = drawn.mean(2), np.moveaxis(np.quantile(drawn, every, axis=2), 0, -1)
     else:
-        raw = model(batch)  # (B, H, P)
+        raw = model(batch).cpu()  # (B, H, P)
         wide = batch.scale[:, None].expand(-1, raw.shape[1])
         mean, quantiles = model.head.mean(raw), model.head.quantiles(raw, every, wide, random)
     quantiles = quantiles[..., :1] + spread * (quantiles[..., 1:] - quantiles[..., :1])  # (B, H, Q)
-    level, scale = batch.level.cpu().numpy()[:, None], batch.scale.cpu().numpy()[:, None]  # (B, 1)
+    level, scale = batch.level.numpy()[:, None], batch.scale.numpy()[:, None]  # (B, 1)
     mean = mean * scale + level
     quantiles = quantiles * scale[..., None] + level[..., None]
+    if model.head.counts:
+        quantiles = np.round(quantiles)
     if plan.nonnegative or model.head.counts:
         mean, quantiles = np.maximum(mean, 0.0), np.maximum(quantiles, 0.0)
     return Predicted(mean, quantiles)
@@ -79,14 +81,12 @@ def draw(model: StepForecaster, batch: Batch, samples: int, random: np.random.Ge
     many = Batch(*(part.repeat_interleave(samples, 0) for part in batch))
     z, there = z.repeat_interleave(samples, 0), there.repeat_interleave(samples, 0)  # (B * n, C)
     state = [type(one)(*(part.repeat_interleave(samples, 0) for part in one)) for one in state]
-    scale = many.scale.to(z.dtype)[:, None]  # (B * n, 1)
+    scale, drawn = many.scale[:, None], []  # (B * n, 1)
     for t in range(C, C + model.horizon):
         x, lagged, known = model.inputs(many, z, there, t, t + 1)
         y, state = model.stack.step(x[:, 0], state)  # (B * n, H)
         raw = model.heads(y[:, None], lagged, known)  # (B * n, 1, P)
-        new = torch.from_numpy(model.head.draw(raw, scale, random)).to(z)  # (B * n, 1)
-        z, there = (
-            torch.cat((z, new.clamp(-MOST, MOST)), 1),
-            torch.cat((there, torch.ones_like(new, dtype=torch.bool)), 1),
-        )
-    return np.asarray(z[:, C:].double().cpu().numpy().reshape(B, samples, -1).transpose(0, 2, 1))
+        drawn.append(model.head.draw(raw.cpu(), scale, random))  # (B * n, 1)
+        new = torch.from_numpy(drawn[-1].clip(-MOST, MOST)).to(z)  # (B * n, 1)
+        z, there = torch.cat((z, new), 1), torch.cat((there, torch.ones_like(new, dtype=torch.bool)), 1)
+    return np.concatenate(drawn, 1).reshape(B, samples, -1).transpose(0, 2, 1)
