@@ -8,6 +8,7 @@ import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
@@ -131,7 +132,8 @@ class StudentT(Likelihood):
         return (n + 1) / 2 * torch.log1p(((z - m) / s) ** 2 / n) - log_p
 
     def quantiles(self, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator) -> Floats:
-        return drawn_quantiles(self, raw, levels, scale, random)
+        m, s, n = (part.double().cpu().numpy() for part in self._parts(raw))
+        return np.asarray(m[..., None] + s[..., None] * quantiles_of_t(n, tuple(levels)))
 
     def mean(self, raw: Tensor) -> Floats:
         return np.asarray(raw[..., 0].double().cpu().numpy())
@@ -156,7 +158,9 @@ class NegativeBinomial(Likelihood):
         return mean, 1 / (F.softplus(raw[..., 1]) + LEAST)
 
     def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
-        y = (z * scale).round()
+        wide = torch.float64 if raw.device.type != "mps" else raw.dtype  # log G of large counts needs many digits
+        raw, scale = raw.to(wide), scale.to(wide)
+        y = (z.to(wide) * scale).round()
         m, r = self._parts(raw, scale)
         log_p = torch.lgamma(y + r) - torch.lgamma(y + 1) - torch.lgamma(r)
         return -(log_p + r * (r / (r + m)).log() + y * (m / (r + m)).log())
@@ -187,6 +191,29 @@ def along(known: Floats, levels: Sequence[float]) -> Floats:
     right = np.searchsorted(at, wanted).clip(1, len(at) - 1)  # (Q,)
     part: Any = (wanted - at[right - 1]) / (at[right] - at[right - 1])  # below 0 or above 1 beyond the outermost
     return np.asarray(known[..., right - 1] + part * (known[..., right] - known[..., right - 1]))
+
+
+@lru_cache(maxsize=100)
+def table_of_t(levels: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """Return the quantiles (n, Q) of Student's t distribution for n values of 1/degrees, which are returned as well.
+
+    With t = sqrt(n) tan(a), the density of a is proportional to cos(a)^(n-1), which is summed up from 0 to pi / 2.
+    """
+    parts = np.linspace(0, 0.5, 201)  # 0 is the normal distribution, 1/2 that of two degrees of freedom
+    rest = (np.pi / 2) * (1 - np.linspace(0, 1, 5000)) ** 3  # pi / 2 - a, closest where t is largest
+    sides, signs = np.abs(np.array(levels) - 0.5), np.sign(np.array(levels) - 0.5)
+    rows = [[NormalDist().inv_cdf(0.5 + side) for side in sides]]
+    for part in parts[1:]:
+        density = np.sin(rest) ** (1 / part - 1)
+        area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * -np.diff(rest))])
+        rows.append(np.sqrt(1 / part) / np.tan(np.interp(sides, area / area[-1] / 2, rest)))
+    return parts, np.array(rows) * signs
+
+
+def quantiles_of_t(degrees: Floats, levels: tuple[float, ...]) -> Floats:
+    """Return the quantiles (..., Q) of Student's t distribution with these degrees of freedom (...), at least 2."""
+    parts, table = table_of_t(levels)
+    return np.stack([np.interp(1 / degrees, parts, table[:, q]) for q in range(len(levels))], -1)
 
 
 def drawn_quantiles(
