@@ -38,4 +38,6 @@ class ForecasterFile(ModelFile):
             return f"it has a season of {seasons[-1]} steps, and sees {c.history}"
         if c.decode == "sample" and c.likelihood == "quantile":
             return "it draws from quantiles"
+        if c.decode == "sample" and c.history < 2:
+            return "it draws step by step, and sees no step before the last"
         return super().contradiction()

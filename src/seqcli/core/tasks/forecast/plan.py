@@ -76,6 +76,8 @@ def check(options: ForecastOptions) -> None:
         )
     if c.decode == "sample" and c.patch not in (None, 1):
         raise ConfigError("--decode sample reads one value in a step: leave --patch out.")
+    if c.decode == "sample" and c.history == 1:
+        raise ConfigError("--history is 1, but --decode sample reads a step and the one before it: at least 2.")
     seasons = seasons_in(c.seasons) if c.seasons is not None else ()
     if c.history is not None and seasons and c.history < seasons[0]:
         raise ConfigError(f"--history {c.history} is less than a season of {seasons[0]} steps.")
