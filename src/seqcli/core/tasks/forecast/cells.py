@@ -7,6 +7,7 @@ from typing import Literal
 
 _WORDS = "- ? NA na N/A n/a #N/A <NA> NaN nan NAN -NaN -nan NaT null NULL Null None none"
 MISSING = frozenset(["", *_WORDS.split()])
+HIGHEST = 308  # the largest exponent of a number of 64 bits
 ISO = "Write times like 2024-01-31 or 2024-01-31 13:00:00."
 Style = Literal["dot", "comma"]  # what parts the fraction of a number
 _SIGN, _POWER, _SPACE = r"[+\-\u2212]?", r"(?:[eE][+-]?\d+)?", " \u00a0\u2009\u202f'\u2019"
@@ -91,8 +92,12 @@ def is_number(cell: str) -> bool:
 
 def why_not(cell: str) -> str:
     """Return what a cell has that is no number, in words."""
-    if re.fullmatch(r"[+-]?inf(?:inity)?", cell.strip(), re.IGNORECASE) or is_number(cell.strip()):
+    plain = cell.strip()
+    if re.fullmatch(r"[+-]?inf(?:inity)?", plain, re.IGNORECASE):
         return "an infinite value"
+    if is_number(plain):
+        exponent = re.search(r"[eE]\+?(\d+)$", plain)
+        return "an infinite value" if exponent and int(exponent[1][:9]) > HIGHEST else "a number beyond 1e100"
     rest = re.sub(r"[\d.,'\s+\-]", "", cell)
     if rest == "%":
         return "a percent sign; write the number alone"

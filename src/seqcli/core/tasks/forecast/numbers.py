@@ -14,6 +14,7 @@ from seqcli.errors import DataError
 
 Floats = NDArray[np.float64]
 How = Literal["plain", "dot", "comma", "text"]  # "plain": as programs write numbers; "text": a column that has others
+LARGEST = 1e100
 _NAN = dict.fromkeys(MISSING, "nan")
 
 
@@ -58,8 +59,8 @@ def _plain(cells: Sequence[str]) -> Floats:
 
 
 def _infinite(cells: Sequence[str], values: Floats) -> dict[int, str]:
-    """Return what is wrong with the cells whose numbers are not finite, but not missing either."""
-    return {k: why_not(cells[k]) for k in np.flatnonzero(np.isinf(values)).tolist()}
+    """Return what is wrong with the cells whose numbers are infinite, or too large to be squared and summed up."""
+    return {k: why_not(cells[k]) for k in np.flatnonzero(np.abs(values) > LARGEST).tolist()}
 
 
 @dataclass

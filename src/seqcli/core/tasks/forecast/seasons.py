@@ -82,6 +82,9 @@ def _standardized(values: Floats, whiten: bool) -> Floats | None:
     values = np.where(np.isfinite(values), values, np.nan)[observed[0] : observed[-1] + 1]
     values = values - np.nanmean(values)
     size = np.nanmax(np.abs(values))
+    if not size > 0:
+        return None  # constant
+    values, size = values / size, 1.0  # so that no square of it is too small for a number
     time = np.arange(len(values)) - (observed - observed[0]).mean()
     seen = ~np.isnan(values)
     values = values - (time[seen] @ values[seen]) / (time[seen] @ time[seen]) * time
