@@ -78,18 +78,20 @@ def read_stored(value: object) -> Series:
     head = strict_json.loads(data[8:end].decode("utf-8"))
     if not isinstance(head, dict) or set(head) != {"frequency", "ids", *KINDS}:
         raise ValueError("no series")
-    ids = texts(head["ids"])
-    if not ids or len(set(ids)) != len(ids):
+    ids = different(head["ids"])
+    if not ids:
         raise ValueError("no names of series")
     numbers, S = Numbers(data, end), len(ids)
     offsets, starts, ends = numbers.integers(S + 1), numbers.integers(S), numbers.integers(S)
     lengths = np.diff(offsets)
     if offsets[0] != 0 or (offsets < 0).any() or (lengths < 0).any() or offsets[-1] > len(data):
         raise ValueError("lengths that no series have")
-    if (ends < 0).any() or (ends > lengths).any() or (np.abs(starts) > LONGEST).any():
+    if (ends < 1).any() or (ends > lengths).any() or (np.abs(starts) > LONGEST).any():
         raise ValueError("ends that no series have")
     N = int(offsets[-1])
     values = numbers.floats(N)
+    if np.isnan(values[offsets[:-1] + ends - 1]).any():
+        raise ValueError("series that do not end with a value")
     columns: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     for kind in KINDS:
         if not isinstance(head[kind], dict):
@@ -100,7 +102,7 @@ def read_stored(value: object) -> Series:
             elif kind == "static":
                 columns[kind][name] = texts(names, S)
             else:
-                columns[kind][name] = numbers.codes(N, len(texts(names))), names
+                columns[kind][name] = numbers.codes(N, len(different(names))), names
     numbers.check_end()
     return Series(ids, offsets, starts, values, ends, Frequency.of(head["frequency"]), **columns)
 
@@ -140,6 +142,14 @@ class Numbers:
         """Raise ValueError if there are more numbers."""
         if self._at != len(self._data):
             raise ValueError("more numbers than there should be")
+
+
+def different(value: object) -> list[str]:
+    """Check that a value is a list of texts, no two of them the same, and return it."""
+    found = texts(value)
+    if len(set(found)) != len(found):
+        raise ValueError("the same name twice")
+    return found
 
 
 def texts(value: object, count: int | None = None) -> list[str]:
