@@ -28,7 +28,7 @@ def joined(past: Series, newer: Series, gap: int) -> tuple[Series, Ints]:
     step = np.arange(offsets[-1]) - offsets[k]  # (N,) within its series
     new = step >= before[k]
     at_new = np.where(new, newer.offsets[k] + step - before[k], 0)
-    old = ~new & (step < past.ends[rows[k]])
+    old = ~new & (step < np.diff(past.offsets)[rows[k]])  # also what was known of its future
     at_old = np.where(old, past.offsets[rows[k]] + step, 0)
 
     def together(mine: Column | None, theirs: Column) -> Column:
