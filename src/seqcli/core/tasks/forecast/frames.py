@@ -49,5 +49,7 @@ def as_csv(frame: Frame) -> str:
         return str(frame.write_csv())
     if hasattr(frame, "to_csv") and hasattr(frame, "columns"):  # pandas
         counts = type(frame.index).__name__ == "RangeIndex"
-        return str(frame.to_csv(index=not counts, index_label=None if counts else frame.index.name or "ds"))
+        label = None if counts else str(frame.index.name or "ds")
+        names = [name if isinstance(name, str) else f"column {name}" for name in frame.columns]  # 0 would be a value
+        return str(frame.to_csv(index=not counts, index_label=label, header=names))
     raise DataError(f"A file or a data frame is wanted, and {SHORT.repr(frame)} is neither.")
