@@ -53,7 +53,7 @@ class ForecastJob:
         self.covariates = (
             Covariates.fit(series, say) if metadata is None else Covariates.of(metadata["covariates"], say)
         )
-        check_counts(plan, series)
+        check_values(plan, series)
         season = plan.season
         self.history = History.of(series, self.covariates, season)
         self._held, self._origins = self._validation(series)
@@ -61,14 +61,27 @@ class ForecastJob:
         if options.valid is not None:
             newer = read(options, [options.valid], series.frequency, say=say)
             self._truth, since = joined(series, newer, plan.horizon)
+            check_values(plan, self._truth)
             self._valid = History.of(self._truth, self.covariates, season)
             self._held = np.zeros(len(series), bool)
             self._origins = last_origins(self._truth, plan.horizon, since)
+            if not len(self._origins[0]):
+                raise DataError(
+                    f"{options.valid} has nothing to validate on: no series in it goes on beyond those that are "
+                    "trained on, or has a past of 2 values and a value after it."
+                )
         rows, ends = self._origins
         if len(rows) > MOST_VALID:
             some = np.sort(np.random.default_rng((plan.seed, *b"validation")).permutation(len(rows))[:MOST_VALID])
             self._origins = rows, ends = rows[some], ends[some]
         self._apart = max(1.0, distinct(rows, ends, horizon) / horizon)
+        pasts = (self._truth.of(r)[:e] for r, e in zip(rows.tolist(), ends.tolist(), strict=True))
+        self._scales = np.array([seasonal_mae(past, season) for past in pasts])  # (n,)
+        if plan.chosen_by == "mase" and len(rows) and not (self._scales > 0).any():
+            raise ConfigError(
+                "--select mase divides by how much the values of a season differ from those of the season before, and "
+                "those that are validated on do not differ at all: take loss or smape."
+            )
         self._first, self._count = self._trained_on(series)
         if not self._count.sum():
             raise DataError(
@@ -85,7 +98,7 @@ class ForecastJob:
         self.steps_per_epoch = max(1, -(-self.train_tokens // (plan.batch_size * plan.horizon)))
         self.vocab_size = 0
         self.guessing = None
-        self.spread = 1.0
+        self.spread = 1.0 if metadata is None else float(metadata["spread"])
         found = f"Seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "No season"
         say(f"{found}; {plan.horizon} steps are forecast from the {plan.history} before.")
         self._stored = stored(tail(series, plan))
@@ -169,19 +182,17 @@ class ForecastJob:
             found, real = (part[:, -H:] for part in self.model.loss(batch))  # (B, H) each
             losses.append(self._mean(found, real, None if plan.valid else r, batch.scale).double().cpu().numpy())
             parts.append(predict(self.model, batch, LEVELS, plan, samples=SAMPLES, seed=plan.seed).quantiles)
-            sizes.append(batch.scale.cpu().numpy())
+            sizes.append(batch.scale.numpy())
         made, targets = np.concatenate(parts), targets_of(self._truth, rows, ends, H)  # (n, H, Q), (n, H)
         factor, n = best_spread(made, targets, LEVELS, np.concatenate(sizes)), self._apart
         # few windows say little of how wide intervals should be, and should make them wider for that
         self.spread = factor ** (n / (n + 2)) * (1 + 0.5 / n)
         middle = made[..., LEVELS.index(0.5)]
         lower, upper = (middle + self.spread * (made[..., LEVELS.index(a)] - middle) for a in (0.025, 0.975))
-        pasts = (self._truth.of(r)[:e] for r, e in zip(rows.tolist(), ends.tolist(), strict=True))
-        scales = np.array([seasonal_mae(past, plan.season) for past in pasts])
         figures = {
             "loss": float(np.concatenate(losses).mean()),
             "smape": smape(targets, middle),
-            "mase": mase(targets, middle, scales).value,
+            "mase": mase(targets, middle, self._scales).value,
             "coverage": coverage(targets, lower, upper),
         }
         return {name: value for name, value in figures.items() if name == "loss" or np.isfinite(value)}
@@ -195,8 +206,8 @@ class ForecastJob:
         """Return the mean losses (B,) of windows from those of their targets (B, T), weighted by their series."""
         each: Tensor = (losses * real).sum(1) / real.sum(1).clamp(min=1)  # (B,)
         if self.plan.likelihood == "quantile" and rows is not None:
-            weight = torch.from_numpy(self._weights[rows]).to(scale.device) * scale
-            each = each * weight.clamp(0.05, 20).to(each.dtype)
+            weight = torch.from_numpy(self._weights[rows]) * scale
+            each = each * weight.clamp(0.05, 20).to(each)
         return each
 
     def preview(self, step: int) -> str | None:
@@ -255,7 +266,7 @@ def choose_seasons(options: ForecastOptions, series: Series, say: Say) -> tuple[
     return detect_seasons([series.of(k) for k in range(len(series))], max(2, int(series.ends.max()) // 3))
 
 
-def check_counts(plan: ForecastPlan, series: Series) -> None:
+def check_values(plan: ForecastPlan, series: Series) -> None:
     """Raise ConfigError if values are to be counts and some are not."""
     if plan.likelihood != "negative-binomial":
         return
@@ -286,9 +297,9 @@ def weights(series: Series, season: int) -> Floats:
     parts = []
     for scale in (size, differences):
         least = np.fmax(scale, 1e-2 * spread)
-        relative = spread / least
+        relative = spread / np.where(least > 0, least, np.nan)
         mean = np.nanmean(relative) if np.isfinite(relative).any() else 1.0
-        parts.append(np.nan_to_num(0.5 / (least * mean), nan=0.0, posinf=0.0))
+        parts.append(np.divide(0.5, least * mean, out=np.zeros(len(series)), where=least * mean > 1e-300))
     return np.where(sum(parts) > 0, sum(parts), 1.0)
 
 
