@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core.config import SHORT, nearest, no_others
+from seqcli.core.config import SHORT, nearest, no_others, option_name
 from seqcli.core.data.readers import find_files
 from seqcli.core.events import Say, silent
 from seqcli.core.metrics.series import DECILES, coverage, mase, msis, owa, scaled_crps, seasonal_mae, smape, wql
@@ -109,7 +109,7 @@ class Forecaster(NetworkTrained):
         levels: Sequence[float] = SHARES,
         samples: int = 100,
         seed: int = 1,
-        series: Sequence[str] | None = None,
+        series: Sequence[str] | str | None = None,
         skip_bad_lines: bool = False,
         say: Say = silent,
         **others: NoReturn,
@@ -123,8 +123,10 @@ class Forecaster(NetworkTrained):
         """
         no_others(others, ("data", "levels", "samples", "seed", "series", "skip_bad_lines", "say"))
         shares = check_levels(levels)
+        check_count("samples", samples)
         found, _ = self._joined(data, skip_bad_lines, say)
         if series is not None:
+            series = [series] if isinstance(series, str) else series
             found = found.select(rows_of(found, series))
         if complaint := missing_known(found, self.plan.horizon):
             raise DataError(complaint)
@@ -208,6 +210,8 @@ class Forecaster(NetworkTrained):
         under "beside" are those of the naive, the seasonal naive and the Naive2 forecasts.
         """
         self.takes_no(others)
+        for name, count in (("windows", windows), ("step", step)):
+            check_count(name, count)
         series, since = self._joined(path, skip_bad_lines, say)
         rows, ends = origins(series, since, self.plan.horizon, windows, step)
         if not len(rows):
@@ -228,12 +232,20 @@ def check_levels(levels: Sequence[float]) -> list[float]:
     return sorted({float(level) for level in found})
 
 
+def check_count(name: str, count: int | None) -> None:
+    """Raise ConfigError for a count that is none."""
+    if count is not None and (type(count) is not int or count < 1):
+        raise ConfigError(f"{option_name(name)} is {SHORT.repr(count)}, but must be a whole number from 1 on.")
+
+
 def rows_of(series: Series, names: Sequence[str]) -> list[int]:
     """Return the numbers of the series with these names. Raises ConfigError for an unknown one."""
     number = {name: k for k, name in enumerate(series.ids)}
+    if not len(names):
+        raise ConfigError("No series is named, so there is nothing to forecast.")
     for name in names:
         if name not in number:
-            raise ConfigError(f"There is no series {SHORT.repr(name)}.{nearest(name[:100], number)}")
+            raise ConfigError(f"There is no series {SHORT.repr(name)}.{nearest(str(name)[:100], number)}")
     return [number[name] for name in names]
 
 
@@ -245,7 +257,7 @@ def origins(series: Series, since: Ints, horizon: int, windows: int | None, step
         new = end - begin if begin else 0  # steps beyond the training data
         many = windows or max(1, -(-new // apart) if new < horizon else (new - horizon) // apart + 1)
         found = [end - horizon - apart * back for back in range(many)]
-        if begin and not windows and new < horizon:
+        if not windows and 0 < new < horizon:
             found = [begin]  # fewer steps than a horizon go on from the training data
         found = [origin for origin in found if origin >= 2]
         rows += [k] * len(found)
