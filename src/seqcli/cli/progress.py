@@ -298,6 +298,7 @@ def planned(event: Planned) -> str:
 
 
 FIGURES = {"perplexity": "{:.2f}", "bleu": "{:.2f}", "chrf": "{:.2f}"}
+FIGURES |= {"smape": "{:.3f}", "mase": "{:.3f}", "coverage": "{:.1%}"}
 FIGURES |= dict.fromkeys(("exact", "accuracy", "unknown_accuracy", "f1", "span_f1"), "{:.2%}")
 
 

@@ -45,9 +45,10 @@ class Run:
     def best(self) -> dict[str, Any] | None:
         """The evaluation that the model was chosen by, a point of the curve.
 
-        It has the lowest validation loss, or the highest value of the metric in --select. None before any evaluation.
+        It has the lowest validation loss, or the best value of the metric in --select. None before any evaluation.
         """
-        figure, sign = ("val_loss", 1) if self.options.chosen_by == "loss" else (self.options.chosen_by, -1)
+        figure = "val_loss" if self.options.chosen_by == "loss" else self.options.chosen_by
+        sign = 1 if self.options.lower_is_better else -1
         known = [point for point in self.points if isinstance(point.get(figure), (int, float))]
         return min(known, key=lambda point: (sign * point[figure], point.get("val_loss") or 0.0), default=None)
 

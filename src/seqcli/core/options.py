@@ -130,6 +130,11 @@ class TrainingOptions(Data, Budget, Optimization, Reports, Machine):
         return "loss"
 
     @property
+    def lower_is_better(self) -> bool:
+        """Whether the best model is the one with the lowest value of that metric, and not with the highest."""
+        return self.chosen_by == "loss"
+
+    @property
     def kind(self) -> str:
         """What is trained, in a word: part of a run's name."""
         return self.task

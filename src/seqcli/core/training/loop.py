@@ -97,7 +97,7 @@ class Loop:
         seconds = self._clock() - self._zero  # the last evaluation included
         epoch = at.step / job.steps_per_epoch
         select = self.plan.chosen_by
-        best = at.best_rank if select == "loss" or at.best_rank is None else -at.best_rank
+        best = at.best_rank if self.plan.lower_is_better or at.best_rank is None else -at.best_rank
         yield Finished(self.run_dir, at.step, epoch, seconds, at.best_step, at.best_loss, select, best, self.reason)
 
     def _start(self, now: float) -> None:
@@ -261,7 +261,7 @@ class Loop:
             return []
         loss = figures["loss"]
         select = self.plan.chosen_by
-        rank = loss if select == "loss" else -figures[select]  # lower is better
+        rank = figures[select] if self.plan.lower_is_better else -figures[select]
         best = at.is_beaten_by(rank, loss)
         if best:
             at.best_step, at.best_rank, at.best_loss = at.step, rank, loss if math.isfinite(loss) else None

@@ -43,7 +43,7 @@ class Position:
     budget_from: Seconds = 0.0  # seconds that had been spent when this budget began
     best_step: Count = 0  # the step of the best evaluation
     best_loss: float | None = None  # its loss; None before the first evaluation, or if that loss was not finite
-    best_rank: float | None = None  # its loss, or another metric with its sign reversed, so that lower is better
+    best_rank: float | None = None  # its loss, or another metric, with its sign reversed where higher is better
     evals_since_best: Count = 0  # evaluations since the best one
     peak: Annotated[float, Field(ge=0, le=1)] = 1.0  # the factor by which the plateau schedule has lowered the rate
     loss_sum: float = 0.0  # this and the next four: sums over the steps since the last log point

@@ -57,6 +57,10 @@ class ForecastOptions(RecurrentOptions):
         return self.select
 
     @property
+    def lower_is_better(self) -> bool:
+        return True
+
+    @property
     def batch_in_words(self) -> str:
         return f"{self.batch_size} windows"
 

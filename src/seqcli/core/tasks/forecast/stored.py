@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seqcli.core import strict_json
 from seqcli.core.tasks.forecast.frequency import Frequency
+from seqcli.core.tasks.forecast.numbers import LARGEST
 from seqcli.core.tasks.forecast.plan import ForecastPlan
 from seqcli.core.tasks.forecast.series import Column, Series
 
@@ -125,9 +126,9 @@ class Numbers:
         return self._next(count, "<i8")
 
     def floats(self, count: int) -> NDArray[np.float64]:
-        """Read so many numbers, none of them infinite."""
+        """Read so many numbers, none of them larger than those that are read from a table."""
         found = self._next(count, "<f8")
-        if np.isinf(found).any():
+        if (np.abs(found) > LARGEST).any():
             raise ValueError("values that are no numbers")
         return found
 
