@@ -1,4 +1,4 @@
-"""seqcli neighbors, seqcli analogy: what word vectors have learnt."""
+"""seqcli neighbors and seqcli analogy: looking at word vectors."""
 
 from typing import Annotated
 

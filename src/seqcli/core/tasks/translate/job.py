@@ -30,7 +30,7 @@ from seqcli.errors import ConfigError, DataError
 
 LONG = 0.001  # this fraction of the pairs, the longest ones, does not count when the longest side is determined
 STEP_BYTES = 1 << 30  # the memory that the attention in a training step may take
-# What is put between lines when a tokenizer is trained: something that adds no token to its vocabulary.
+# What is put between lines when a tokenizer is trained. It adds no token to the vocabulary.
 SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}
 
 
