@@ -1,4 +1,7 @@
-"""seqcli sample: generating text with a language model."""
+"""seqcli sample: generating text with a language model.
+
+Flags such as --temperature are the fields of SamplingOptions in core/decoding/options.py.
+"""
 
 import os
 import shlex
@@ -59,9 +62,7 @@ def sample(
         console.write()
         return
     samples = model.samples(prime, **options)
-    apart = any(
-        "\n" in found.text for found in samples
-    )  # whether samples have several lines, so that a rule parts them
+    apart = any("\n" in found.text for found in samples)  # samples of several lines are separated by a rule
     for k, found in enumerate(samples):
         if json:
             console.print_json(asdict(found))

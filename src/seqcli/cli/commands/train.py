@@ -1,4 +1,7 @@
-"""seqcli train: training a model on a text, on pairs of texts, or on labelled texts."""
+"""seqcli train: training a model on a text, on pairs of texts, or on labelled texts.
+
+Most flags are the fields of the options of the tasks, core/tasks/*/options.py and core/options.py.
+"""
 
 import shlex
 import signal

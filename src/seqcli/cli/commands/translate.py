@@ -1,4 +1,8 @@
-"""seqcli translate: translating texts with an encoder-decoder."""
+"""seqcli translate: translating texts with an encoder-decoder.
+
+Flags such as --beam are the fields of SearchOptions in core/decoding/options.py. They are given to Translator.translate
+in core/tasks/translate/trained.py; the beam search itself is core/decoding/search.py.
+"""
 
 import shlex
 import sys
