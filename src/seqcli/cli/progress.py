@@ -243,6 +243,7 @@ class LiveDrawer(Drawer):
             self._live = None
 
     def _figures(self) -> Group:
+        """Return what is displayed now: the progress bar and, below it, the figures of the last log point."""
         bar = ProgressBar(
             total=self._total or 1, completed=min(self._step, self._total or 0), pulse=self._total is None
         )

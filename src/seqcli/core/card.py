@@ -59,6 +59,7 @@ def shown(text: str) -> str:
 
 
 def _tiles(figures: Iterable[tuple[str, str]]) -> str:
+    """Return figures, given as names and values, as a row of tiles in HTML."""
     tiles = [
         f'<div style="padding:.1em 0 .1em .7em;border-left:3px solid {LINE if k else ACCENT}">'
         f'<dt style="{LABEL};font-size:.88em;display:block">{shown(name)}</dt>'
@@ -71,6 +72,7 @@ def _tiles(figures: Iterable[tuple[str, str]]) -> str:
 
 
 def _lines(facts: Mapping[str, str]) -> str:
+    """Return facts as lines in HTML. The values are HTML already."""
     lines = "".join(
         f'<div style="display:flex;gap:1em;align-items:baseline;padding:.1em 0">'
         f'<dt style="{LABEL};flex:0 0 7em">{shown(name)}</dt>'

@@ -33,6 +33,7 @@ def one_line(text: str) -> str:
 
 
 def _sign(char: str) -> str:
+    """Return one character in a visible form; see `visible`."""
     if char in SIGNS:
         return SIGNS[char]
     category = unicodedata.category(char)
@@ -59,6 +60,7 @@ def clusters(text: str) -> Iterator[str]:
 
 
 def _joins(cluster: str, char: str) -> bool:
+    """Return whether a code point belongs to the same character as the code points before it."""
     if cluster.endswith(JOINER) or char == JOINER or cell_len(char) == 0 or unicodedata.category(char)[0] == "M":
         return True
     if "\U0001f3fb" <= char <= "\U0001f3ff":  # skin tones

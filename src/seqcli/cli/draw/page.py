@@ -79,6 +79,7 @@ def attention_page(title: str, source: Sequence[str], target: Sequence[str], wei
 
 
 def _cell(weight: float) -> str:
+    """Return a cell of the table for one weight; a weight that is not finite counts as 0."""
     weight = min(max(weight, 0.0), 1.0) if math.isfinite(weight) else 0.0
     strong = ' class="strong"' if weight > 0.5 else ""
     number = f"{weight * 100:.0f}" if weight >= 0.005 else ""
@@ -105,6 +106,7 @@ def loss_page(title: str, label: str, train: Points, valid: Points) -> str:
 
 
 def _chart(label: str, train: Points, valid: Points, best: tuple[int, float] | None) -> str:
+    """Return the learning curves as an SVG element, with a dot at the best evaluation."""
     width, height, left, top, bottom = 720, 400, 56, 24, 40
     every = [*train, *valid]
     steps, losses = _axis([step for step, _ in every]), _axis([loss for _, loss in every])

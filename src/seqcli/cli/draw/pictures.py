@@ -110,6 +110,10 @@ def draw(picture: Losses | Attention | Plane, path: Path, title: str) -> None:
 
 
 def _save(path: Path, title: str, *, size: tuple[float, float], plot: Callable[["Axes"], None]) -> None:
+    """Let `plot` draw into a matplotlib figure of this size, in inches, and write that to a file.
+
+    Raises ConfigError when matplotlib is not installed.
+    """
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -162,6 +166,7 @@ def _fonts() -> list[str]:
 
 
 def _losses(axes: "Axes", picture: Losses) -> None:
+    """Draw the learning curves, and a circle around the best evaluation."""
     if picture.train:
         axes.plot(*zip(*picture.train, strict=True), color=TRAIN, label="training", linewidth=1.4)
     if picture.valid:
@@ -179,6 +184,7 @@ def _losses(axes: "Axes", picture: Losses) -> None:
 
 
 def _plane(axes: "Axes", picture: Plane) -> None:
+    """Draw words as points, with their names where they cover nothing (see placing.py)."""
     from matplotlib.text import Text
 
     axes.plot(*zip(*picture.points, strict=True), "o", color=TRAIN, markersize=3)
@@ -211,6 +217,7 @@ def _size(picture: Attention) -> tuple[float, float]:
 
 
 def _attention(axes: "Axes", picture: Attention) -> None:
+    """Draw attention weights as a map: a column for each source token, a row for each target token."""
     weights = [[w if math.isfinite(w) else 0.0 for w in row] for row in picture.weights]
     many = len(picture.source) * len(picture.target) > VECTORS
     edge = {"linewidth": 0} if many else {"edgecolors": "#e4e8ef", "linewidth": 0.4}
