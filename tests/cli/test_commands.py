@@ -202,7 +202,6 @@ def test_show_config_makes_no_network(seqcli: Run, corpus: Path, monkeypatch: py
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("seqcli.core.layers.start.build", never)
     for module in ("lm", "translate", "tag", "classify", "embed"):
         monkeypatch.setattr(f"seqcli.core.tasks.{module}.network.build", never)
     shown = seqcli("train", corpus, "--steps", 5, "--show-config")
