@@ -34,6 +34,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "tag": {**NETWORK, "batch_size": 4},
     "classify": {**NETWORK, "batch_size": 4},
     "embed": {"embedding_dim": 6, "min_count": 1, "valid_split": 0.2},
+    "forecast": {"hidden": 8, "average": 3, "dropout": 0.2, "batch_size": 4, "horizon": 4},
 }
 KILLS = 100  # in each task
 
@@ -51,6 +52,7 @@ def data(tmp_path: Path) -> Callable[[str], Path]:
             "translate": "\n".join(f"{' '.join(line)}\t{' '.join(line[::-1])}" for line in lines),
             "classify": "\n".join(f"{' '.join(line)}\t{'pet' if 'cat' in line else 'none'}" for line in lines),
             "tag": "\n\n".join("\n".join(f"{word}\t{word[0].upper()}" for word in line) for line in lines),
+            "forecast": "\n".join(f"{day % 7 + chance.random()}" for day in range(90)),
         }[task]
         path = tmp_path / f"{task}.{'txt' if task in ('lm', 'embed') else 'tsv'}"
         path.write_text(text + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ import pytest
 from seqcli.core import runs
 from seqcli.core.events import Finished, Notice, Stepped
 from seqcli.core.tasks.classify.trained import Classifier
+from seqcli.core.tasks.forecast.trained import Forecaster
 from seqcli.core.tasks.lm.trained import LanguageModel
 from seqcli.core.tasks.tag.trained import Tagger
 from seqcli.core.tasks.translate.trained import Translator
@@ -118,15 +119,22 @@ def changed_metadata(data: bytes, r: random.Random) -> bytes:
 
 
 def changed_array(data: bytes, r: random.Random) -> bytes:
-    """Of the metadata in the body, which are JSON."""
+    """Of the metadata in the body, which are JSON, or the length of some JSON, that, and numbers."""
     header, body = parse(data)
     arrays = [name for name in tensors(header) if name.startswith("metadata.") and header[name]["dtype"] == "U8"]
     if not arrays:
         return changed_metadata(data, r)
     name = r.choice(arrays)
     start, end = header[name]["data_offsets"]
+    numbers = b""
+    if named := name == "metadata.series":
+        length = 8 + int.from_bytes(body[start : start + 8], "little")
+        start, numbers = start + 8, bytes(body[start + length : end])
+        end -= len(numbers)
     text = json.dumps(changed(json.loads(body[start:end]), r)) if r.random() < 0.8 else r.choice(TEXTS)
     new = text.encode("utf-8", "surrogatepass")
+    if named:
+        new, start, end = len(new).to_bytes(8, "little") + new + numbers, start - 8, end + len(numbers)
     for other in tensors(header):
         header[other]["data_offsets"] = [
             n + (len(new) - (end - start)) * (n >= end) for n in header[other]["data_offsets"]
@@ -191,6 +199,10 @@ TEXT = "the cat sat on the mat. a dog met the cat at the gate.\n" * 12
 PAIRS = "".join(f"{k} and {k + 1}\t{k} und {k + 1}\n" for k in range(30))
 TAGGED = "the\tDET\ncat\tNOUN\nsat\tVERB\n\na\tDET\ndog\tNOUN\n\n" * 12
 LABELLED = "".join(f"{a} {b} sat\t{a}\n" for a in ("the", "a") for b in ("cat", "dog") for _ in range(8))
+SERIES = "ds,y,price,day\n" + "".join(
+    f"2024-01-{t:02d},{t % 7 if t < 28 else ''},{t % 3},{'ab'[t % 2]}\n" for t in range(1, 32)
+)
+PLAIN = "".join(f"{t % 5 + t % 3}\n" for t in range(40))
 TRAININGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lm": ("text.txt", TEXT, {"hidden": 6, "embedding_dim": 5, "batch_size": 2, "window": 7}),
     "lm-bpe": (
@@ -206,6 +218,8 @@ TRAININGS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"task": "classify", "hidden": 6, "pool": "attention", "encoding": "one-hot"},
     ),
     "embed": ("words.txt", TEXT, {"task": "embed", "embedding_dim": 5, "min_count": 1, "valid_split": 0.2}),
+    "forecast": ("series.csv", SERIES, {"task": "forecast", "hidden": 6, "horizon": 3, "known": "price,day"}),
+    "forecast-sample": ("plain.csv", PLAIN, {"task": "forecast", "hidden": 6, "horizon": 3, "decode": "sample"}),
 }
 
 
@@ -232,6 +246,8 @@ def use(model: Any) -> None:
         model.tag(["the cat"])
     elif isinstance(model, Classifier):
         model.classify(["the cat", ""])
+    elif isinstance(model, Forecaster):
+        list(model.forecast(levels=[80], samples=5))
     else:
         model.neighbors(model.words[0], 3)
 

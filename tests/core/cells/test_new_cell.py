@@ -85,6 +85,16 @@ def test_it_translates(beam: int) -> None:
     assert padded[2].text == model.translate("7", beam=beam, max_length=5).text
 
 
+@pytest.mark.parametrize("decode", ["direct", "sample"])
+def test_it_forecasts(decode: str) -> None:
+    Path("series.csv").write_text("".join(f"{k % 5 + k % 3}\n" for k in range(60)))
+    how: dict[str, Any] = {"task": "forecast", "cell": "toy", "hidden": 7, "layers": 2, "horizon": 4}
+    made = package.fit("series.csv", decode=decode, steps=3, **how).forecast(seed=2, samples=9)
+    assert made.mean.shape == (1, 4) and (made.lower[80] <= made.upper[80]).all()
+    model = package.load(package.runs()[0])
+    assert list(model.forecast(seed=2, samples=9)) == list(made)
+
+
 def test_rows_of_different_lengths_go_their_own_ways() -> None:
     """The default `sequence` with a mask, and `step_shared`, equal rows alone."""
     torch.manual_seed(0)

@@ -13,6 +13,8 @@ from seqcli.core.tasks.classify.network import build_classifier
 from seqcli.core.tasks.classify.plan import ClassifyPlan
 from seqcli.core.tasks.embed.network import build_tables
 from seqcli.core.tasks.embed.plan import EmbedPlan
+from seqcli.core.tasks.forecast.network import build_forecaster
+from seqcli.core.tasks.forecast.plan import ForecastPlan
 from seqcli.core.tasks.lm.network import build_lm
 from seqcli.core.tasks.lm.plan import LMPlan
 from seqcli.core.tasks.tag.network import build_tagger
@@ -53,6 +55,12 @@ def tables(seed: int | None = None) -> nn.Module:
     return build_tables(EmbedPlan(**DECIDED | plan | {"embedding_dim": 5}), V, seed)
 
 
+def forecaster(seed: int | None = None, **options: Any) -> nn.Module:
+    lengths = {"horizon": 5, "history": 12, "patch": 1, "seasons": "4", "batch_size": 2, "likelihood": "student-t"}
+    small = {name: value for name, value in SMALL.items() if name != "embedding_dim"}
+    return build_forecaster(ForecastPlan(**small | {"task": "forecast"} | lengths | options), 3, 2, 1, seed)
+
+
 NETWORKS = [
     pytest.param(make, options, id="-".join([make.__name__, *map(str, options.values())]))
     for make, options in (
@@ -68,6 +76,8 @@ NETWORKS = [
         (classifier, {"pool": "attention"}),
         (classifier, ONE_HOT),
         (tables, {}),
+        (forecaster, {"patch": 3, "likelihood": "quantile"}),
+        (forecaster, {"decode": "sample", "cell": "gru"}),
     )
 ]
 

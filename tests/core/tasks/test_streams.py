@@ -9,6 +9,7 @@ import torch
 
 from seqcli.core.layers import start
 from seqcli.core.tasks.classify.job import ClassifyJob
+from seqcli.core.tasks.forecast.job import ForecastJob
 from seqcli.core.tasks.tag.job import TagJob
 from seqcli.core.tasks.translate.job import TranslateJob
 from seqcli.core.tasks.union import build
@@ -18,8 +19,12 @@ TEXTS = {
     "tag": "".join(f"word{k}\tA\nother{k}\tB\n\n" for k in range(40)),
     "classify": "".join(f"text {k} of some\t{'good' if k % 2 else 'bad'}\n" for k in range(40)),
     "translate": "".join(f"source {k}\ttarget {k}\n" for k in range(40)),
+    "forecast": "ds\t"
+    + "\t".join(f"s{k}" for k in range(30))
+    + "\n"
+    + "".join(f"{2000 + t}\t" + "\t".join(f"{t % 5 + k}" for k in range(30)) + "\n" for t in range(40)),
 }
-JOBS: dict[str, Any] = {"tag": TagJob, "classify": ClassifyJob, "translate": TranslateJob}
+JOBS: dict[str, Any] = {"tag": TagJob, "classify": ClassifyJob, "translate": TranslateJob, "forecast": ForecastJob}
 
 
 @pytest.mark.parametrize("task", TEXTS)
@@ -39,7 +44,9 @@ def test_no_two_uses_draw_the_same_numbers(task: str, monkeypatch: pytest.Monkey
     for number in range(2 * job.steps_per_epoch):
         job.loss(number, [], 0.0)
     batches, split = 2, 1
-    dropped = 0 if task == "translate" else 2 * job.steps_per_epoch
+    if task == "forecast":
+        batches *= job.steps_per_epoch  # each batch of windows is drawn by itself
+    dropped = 0 if task in ("translate", "forecast") else 2 * job.steps_per_epoch
     assert len(made) == len(set(made)) == batches + split + dropped
 
 
