@@ -53,10 +53,15 @@ def run_of(task: str) -> Any:
 
 
 ALIASES = {"embedding_dim": ("--dim",), "num_samples": ("-n",)}
-METAVARS = {"text_column": "COLUMN", "label_column": "COLUMN", "stop": "TEXT"}
+METAVARS = {
+    **dict.fromkeys(("text_column", "label_column", "id_column", "time_column", "value_column"), "COLUMN"),
+    **dict.fromkeys(("known", "past", "static"), "NAME,NAME"),
+    "seasons": "N,N",
+    "stop": "TEXT",
+}
 KINDS = {int: "N", float: "X", bool: None}
 FIRST = (  # what people use first, on the page of --help; --help-all has everything
-    *("task", "valid", "unit", "tokens", "cell", "hidden", "layers", "dropout", "minutes", "epochs", "steps"),
+    *("task", "valid", "unit", "tokens", "cell", "hidden", "layers", "dropout", "horizon", "minutes", "epochs", "steps"),
     *("batch_size", "lr", "seed", "run", "config", "resume", "show_config", "quiet", "help_all"),
 )
 

@@ -17,7 +17,7 @@ class Data(Options):
     task: str = option("Data", "What to learn.")
     files: tuple[str, ...] = option(
         "Data",
-        "Text files and directories of .txt files; .tsv files of pairs or of texts and labels; .conllu files.",
+        "Text files and directories of .txt files; .tsv files of pairs or of labelled texts; .conllu files; series.",
         (),
     )
     valid: str | None = option("Data", "Validate on this file instead of a part of the training data.")

@@ -272,7 +272,7 @@ def test_options_that_would_change_nothing_are_refused(
     refused(
         seqcli("eval", conllu, "-q", "--skip-bad-lines"),
         2,
-        "--skip-bad-lines is for translation models and classifiers, and t is",
+        "--skip-bad-lines is for translation models, classifiers and forecasters, and t is",
     )
     refused(seqcli("eval", labelled, "--run", "c", "--beam", 3), 2, "--beam", "c is a classifier")
     labelled.write_text(labelled.read_text() + "one column\n")

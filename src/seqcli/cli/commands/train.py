@@ -35,7 +35,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Texts and directories of .txt files, a .tsv file of pairs, a .conllu file, or (--task) other tables.",
+            help="Texts and directories of .txt files, a .tsv file of pairs, a .conllu file, a .csv file of series, or "
+            "(--task) other tables.",
             show_default=False,
         ),
     ] = None,
@@ -88,8 +89,9 @@ def train(
 ) -> None:
     """Train a model on a file of yours: [bold]seqcli train corpus.txt[/]
 
-    A text makes a language model, [bold]pairs.tsv[/] a translator, [bold]sentences.conllu[/] a tagger;
-    [bold]--task classify[/] takes labelled texts, [bold]--task embed[/] learns word vectors.
+    A text makes a language model, [bold]pairs.tsv[/] a translator, [bold]sentences.conllu[/] a tagger,
+    [bold]series.csv[/] a forecaster; [bold]--task classify[/] takes labelled texts, [bold]--task embed[/] learns word
+    vectors.
 
     With no option it takes about three minutes at most, and chooses sizes by the amount of text and says so.
     Ctrl-C saves a checkpoint and shows how to go on.

@@ -98,7 +98,7 @@ class Forecaster(NetworkTrained):
         return {"series": f"{len(self.series):,} {self.series.frequency.name}", "steps ahead": f"{self.plan.horizon}"}
 
     def examples(self) -> list[str]:
-        return ["model.forecast().mean", 'model.evaluate("newer.csv")["mase"]']
+        return ["list(model.forecast())", 'model.evaluate("newer.csv")["mase"]']
 
     # --- forecasts ------------------------------------------------------------------------------------------------
 
