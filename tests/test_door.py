@@ -33,7 +33,9 @@ FILES = {
         "".join(f"{a} {b} sat\t{a}\n" for a in ("the", "a") for b in ("cat", "dog") for _ in range(9)),
     ),
     "embed": ("words.txt", "the cat sat on the mat . the dog sat on the log .\n" * 40),
+    "forecast": ("series.csv", "day,sold\n" + "".join(f"2024-01-{k:02d},{k % 7}\n" for k in range(1, 32))),
 }
+WITHOUT = {"embed": {"hidden"}, "forecast": {"embedding_dim"}}  # options of SMALL that a task does not have
 
 
 def run_python(code: str, *args: object, **env: str) -> str:
@@ -54,8 +56,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SEQCLI_CACHE", str(place / "cache"))
         for task, (name, text) in FILES.items():
             (place / name).write_text((text + "\n\n") * 12 if task == "tag" else text)
-            own = {"min_count": 1} if task == "embed" else {}
-            small = {k: v for k, v in SMALL.items() if (task, k) != ("embed", "hidden")}
+            own = {"embed": {"min_count": 1}, "forecast": {"horizon": 3}}.get(task, {})
+            small = {k: v for k, v in SMALL.items() if k not in WITHOUT.get(task, ())}
             for _ in seqcli.train(place / name, task=task, run=task, runs_dir=place / "runs", **small, **own):
                 pass
     yield place

@@ -10,7 +10,7 @@
 A translation model has `translate`, a tagger `tag`, a classifier `classify`, word vectors `neighbors`, a forecaster
 `forecast` instead of `sample`. Options have the names of the flags of `seqcli train`, with underscores:
 `seqcli train --help-all` lists them.
-Everything that a user can mend is one of `seqcli.errors`; messages call options by their flags.
+An error that a user can mend is one of `seqcli.errors`; its message names options by their flags.
 
 Loading and using a model changes nothing of the process: no environment variable, no global random generator, no
 warning filter, and torch's number of threads only where `threads` is given. Training sets torch's number of threads (to
@@ -119,10 +119,10 @@ def load(
 
 
 def runs(runs_dir: AnyPath | None = None) -> "list[Run]":
-    """The runs in a directory, newest first: their names, options and figures. Damaged ones are passed over.
+    """Return the runs in a directory, newest first, with their names, options and figures. Damaged ones are skipped.
 
-    Without `runs_dir`, they are those in the directory that SEQCLI_RUNS names, else in runs. `load` and `resume` take
-    them as they are.
+    The directory is `runs_dir` or, without it, the one that the environment variable SEQCLI_RUNS names, or else runs.
+    Each run can be given to `load` and `resume`.
     """
     from seqcli.core.catalogue import list_runs
 
@@ -147,11 +147,12 @@ def Config(files: Files = ..., *, task: Literal["forecast"], **options: Any) -> 
 @overload
 def Config(files: Files = ..., *, config: AnyPath | None = ..., **options: Any) -> "TrainingOptions": ...
 def Config(files: Files = (), *, config: AnyPath | None = None, **options: Any) -> "TrainingOptions":  # noqa: N802 - it makes one, as a class would
-    """The options of a training, checked: those of the task that `task` or the files' names tell.
+    """Check the options of a training and return them, as an object of the task that `task` or the names of files tell.
 
-    `files` is a path or several. `config` is a YAML file of options, or a recipe by its name: "recipe:char-gru"; those
-    given here win over it. What comes back is frozen; its `with_(hidden=64)` makes changed ones. Raises ConfigError
-    with a sentence for everything that is wrong: an unknown name is answered with the nearest one.
+    `files` is one path or several. `config` is a YAML file of options, or the name of a recipe such as
+    "recipe:char-gru"; options given here win over it. The object is frozen; its method `with_(hidden=64)` returns a
+    changed copy. Raises ConfigError with a sentence for everything that is wrong; for an unknown name it suggests the
+    most similar one.
     """
     return _config(files, config, options)
 
@@ -164,13 +165,15 @@ def train(
     config: AnyPath | None = None,
     **options: Any,
 ) -> "Generator[Event, None, None]":
-    """Train a model on files, into `runs_dir/run`, yielding events (see `seqcli.events`); options as for `Config`, or
-    a `Config` instead of files and options. Series may also come as a data frame of pandas or polars; it is kept in the
-    cache, for `resume`.
+    """Train a model on files, yielding events (see `seqcli.events`). The run is the directory `runs_dir/run`.
 
-    Options are checked at once; the rest happens as the events are asked for: `for event in seqcli.train(...)`.
-    Closing the iterator early saves a checkpoint to resume from. Without `run` the name is made from the file and the
-    model. Raises ConfigError, DataError and TrainingError.
+    Series may also be given as a data frame of pandas or polars, which is kept in the cache, so that the run can be
+    resumed.
+
+    The options are those of `Config`; a `Config` may also be given in place of files and options. They are checked at
+    once, but the training itself happens while the events are read: `for event in seqcli.train(...)`. Closing the
+    iterator early saves a checkpoint to resume from. Without `run` a name is made from those of the file and of the
+    model. Raises ConfigError, DataError or TrainingError.
     """
     from seqcli.core import runs
 
@@ -247,7 +250,10 @@ def fit(
 
 
 def _told(events: "Generator[Event, None, None]") -> "Generator[Event, None, None]":
-    """The same events, while stderr is told how it goes: on a line that is written over, notices above it."""
+    """Yield the same events, and show on stderr how the training goes: on one line that is overwritten again and again.
+
+    Notices are written above that line.
+    """
     from seqcli.core.events import Evaluated, Logged, Notice
 
     line, found = "", ""
@@ -280,6 +286,7 @@ def _told(events: "Generator[Event, None, None]") -> "Generator[Event, None, Non
 def _config(
     files: Files, config: AnyPath | None, options: dict[str, Any], beside: Sequence[str] = ()
 ) -> "TrainingOptions":
+    """Make the options of a training; see `Config`. `beside` are the caller's other arguments, for its errors."""
     from seqcli.core.recipes import read_options
     from seqcli.core.tasks.union import build, check
 
@@ -291,7 +298,7 @@ def _config(
 
 
 def _asked(files: "Files | TrainingOptions", config: AnyPath | None, options: dict[str, Any]) -> "TrainingOptions":
-    """The options of a training that are given as a Config, or by their names."""
+    """Return the options of a training, which may be given as a Config or by their names."""
     from seqcli.core.options import TrainingOptions
 
     if hasattr(files, "columns"):  # a data frame, which holds series
@@ -306,11 +313,12 @@ def _asked(files: "Files | TrainingOptions", config: AnyPath | None, options: di
 
 
 def _runs_dir(given: AnyPath | None) -> Path:
-    """Where runs are: what is given, else the directory that SEQCLI_RUNS names, else runs."""
+    """Return the directory of runs: the one that is given, or that SEQCLI_RUNS names, or runs."""
     return Path(_path("runs_dir", given) if given is not None else os.environ.get("SEQCLI_RUNS") or "runs")
 
 
 def _path(name: str, given: AnyPath) -> str:
+    """Return a path as a text. Raises ConfigError, which names the argument, if it is neither a text nor a path."""
     from seqcli.core.config import SHORT, option_name
 
     if isinstance(given, (str, os.PathLike)):

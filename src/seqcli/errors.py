@@ -1,4 +1,4 @@
-"""What can be wrong with what a user gave us.
+"""The errors that a user can mend, by what is wrong.
 
     SeqcliError
     |-- ConfigError        an option, a configuration file          exit 2
@@ -13,7 +13,7 @@ Each message is one or more whole sentences: what is wrong, where, and what to d
 
 
 class SeqcliError(Exception):
-    """The base of every error that a user can mend; `exit_code` is what the command ends with."""
+    """The base of all errors that a user can mend. `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 

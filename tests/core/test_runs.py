@@ -15,10 +15,10 @@ import seqcli
 from seqcli import Config
 from seqcli.core import catalogue, runs
 from seqcli.core.data import cache
-from seqcli.core.events import Evaluated, Finished, Logged, Planned, Started, Stepped
+from seqcli.core.events import Evaluated, Finished, Logged, Notice, Planned, Started, Stepped
 from seqcli.core.tasks.union import build
 from seqcli.core.tokenizers import BOS, EOS
-from seqcli.core.training import checkpoint
+from seqcli.core.training import checkpoint, device
 from seqcli.core.training.checkpoint import checkpoints, read
 from seqcli.errors import CheckpointError, ConfigError, DataError, TrainingError, VocabularyError
 
@@ -61,6 +61,14 @@ def test_resuming_equals_never_having_stopped(corpus: Path, options: dict[str, A
     check_resuming(build({**SMALL, **options, "files": (str(corpus),), "steps": 40}))
     a, b = seqcli.load("whole"), seqcli.load("halves")
     assert a.sample("the", length=30, seed=3) == b.sample("the", length=30, seed=3)
+
+
+def test_a_precision_that_is_emulated_is_told_before_the_training(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "has_fast_bf16", lambda: False)
+    events = list(seqcli.train(corpus, precision="bf16", steps=1, **SMALL))
+    assert any(isinstance(event, Notice) and "no units for bf16" in event.text for event in events)
 
 
 TAGGED = "the\tDET\ncat\tNOUN\nsat\tVERB\n\na\tDET\ndog\tNOUN\n\nsit\tVERB\n\n" * 12

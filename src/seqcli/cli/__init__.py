@@ -1,1 +1,1 @@
-"""The terminal. The only place that imports typer or rich, prints, or exits."""
+"""The command line. Nothing outside of this folder imports typer or rich, prints, or exits."""

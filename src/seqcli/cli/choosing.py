@@ -1,4 +1,4 @@
-"""Which run a command uses, and telling that where nobody named one."""
+"""Choosing the run that a command uses, and telling the user which one it is if they did not name it."""
 
 from seqcli.cli import console
 from seqcli.core.catalogue import Place, find
@@ -6,9 +6,9 @@ from seqcli.core.tasks.registry import TASKS
 
 
 def chosen(run: str | None, runs_dir: str, task: str, *, quiet: bool) -> Place:
-    """The run that was named or else, told on stderr unless `quiet`, the newest one of a task.
+    """Return the run that the user named, or otherwise the newest run of a task.
 
-    Raises CheckpointError when there is none.
+    In the second case a line on stderr names it, unless `quiet`. Raises CheckpointError when there is no run.
     """
     if run is not None:
         return run

@@ -1,7 +1,8 @@
-"""Commands that are imported when they are called, whose values are checked in our own words.
+"""Commands that are imported only when they are called, and that report wrong values in our own words.
 
-Typer turns functions into commands; what is different here: the group knows of a command only its line of help until it
-is called; a shell that completes is answered without converting a value; help is drawn by seqcli.cli.help.
+Typer turns functions into commands. Three things differ from what it does by itself. Until a command is called, the
+group knows only its name and its line of help. When a shell asks for completions, no value is converted. And the pages
+of help are drawn by seqcli.cli.help.
 """
 
 import functools
@@ -22,7 +23,7 @@ from seqcli.cli import console, help, process
 from seqcli.core.config import Limits, parts, refusal
 from seqcli.errors import ConfigError
 
-TASK_WITHIN = 4096  # characters at the beginning of the configuration of a run, among which its task is
+TASK_WITHIN = 4096  # the task of a run is named within so many characters of the beginning of its configuration
 NAMES = {"help_option_names": ["-h", "--help"]}
 # An empty name would be that of the current directory, and it is most often a variable of the shell that is not set.
 PLACES = {"FILE": "the name of a file", "DIR": "the name of a directory", "RUN": "the name of a run"}
@@ -31,7 +32,7 @@ UsageError: Any = typer.BadParameter.__base__  # typer does not name it
 
 
 class Entry(NamedTuple):
-    """In which module of seqcli.cli.commands a command is, its function, and its line in the list of commands."""
+    """Where a command is: its module in seqcli.cli.commands and its function; and its line in the list of commands."""
 
     module: str
     function: str
@@ -39,10 +40,10 @@ class Entry(NamedTuple):
 
 
 class Command(TyperCommand):
-    """A command whose options know their types."""
+    """A command whose parameters check their values by the annotations of its function."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, --help among them."""
+        """Return the parameters, --help included."""
         assert self.callback is not None
         own = inspect.signature(self.callback, eval_str=True).parameters
         params = super().get_params(ctx)
@@ -51,20 +52,20 @@ class Command(TyperCommand):
         return params
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the page of `--help`: all options, or those that the function names as its first ones."""
+        """Write the page of `--help`, with all options or only those in the function's `first_options`."""
         formatter.write(help.page(ctx, getattr(self.callback, "first_options", None)))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """What stands after the command's name in its usage."""
+        """Return what follows the name of the command in its usage line."""
         return help.usage_pieces(self)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """The names of options, without their help: typer would import all of its drawing to show it."""
+        """Return completions without their help, since typer would import slow drawing modules to show it."""
         return without_help(super().shell_complete(ctx, incomplete))
 
 
 class Group(TyperGroup):
-    """A group of commands, each imported when it is called."""
+    """A group of commands, each of which is imported when it is called."""
 
     entries: ClassVar[Mapping[str, Entry]]
 
@@ -74,22 +75,22 @@ class Group(TyperGroup):
             self.commands[name] = TyperCommand(name, help=entry.help)
 
     def make_context(self, *args: Any, **options: Any) -> Any:
-        """As any group; what was typed wrongly is shown, and steers no terminal."""
+        """Do what any group does, but write control characters in error messages as escapes."""
         with harmless_errors():
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        """As any group; the same for what was typed behind a command's name."""
+        """Do what any group does, with the same care for errors in the arguments of a command."""
         with harmless_errors():
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The name, the command itself, and the arguments that are left for it."""
+        """Return the name of the command, the command itself, and the arguments that are left for it."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, self.load(str(name)) if command is not None else None, rest
 
     def load(self, name: str) -> Any:
-        """Import a command."""
+        """Import a command and return it."""
         entry = self.entries[name]
         function = getattr(import_module(f"seqcli.cli.commands.{entry.module}"), entry.function)
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=NAMES)
@@ -97,14 +98,14 @@ class Group(TyperGroup):
         return typer.main.get_command(single)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The options, those for completion and --help among them."""
+        """Return the options, those for completion and --help included."""
         params = super().get_params(ctx)
         for param in params:
             check(param, None)
         return params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any group; without arguments it shows its help."""
+        """Do what any group does; without arguments, show the help."""
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help())
             ctx.exit(2)
@@ -115,17 +116,20 @@ class Group(TyperGroup):
         formatter.write(help.page(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """What stands after `seqcli` in its usage."""
+        """Return what follows `seqcli` in its usage line."""
         return ["COMMAND", "[OPTIONS]"]
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """The names of commands and options, without their help."""
+        """Return completions, names of commands and options, without their help."""
         return without_help(super().shell_complete(ctx, incomplete))
 
 
 @contextmanager
 def harmless_errors() -> Iterator[None]:
-    """Within, an error of usage says what was typed as a terminal may have it."""
+    """Escape control characters in the messages of usage errors that are raised within the `with` block.
+
+    Such a message quotes what was typed, and a terminal would obey the control characters in it.
+    """
     try:
         yield
     except UsageError as error:
@@ -134,7 +138,10 @@ def harmless_errors() -> Iterator[None]:
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with its errors mapped inside typer, which would map a closed pipe to a failure."""
+    """Return the command with its errors handled by `console.errors_mapped` before typer sees them.
+
+    Typer would report a closed pipe, as in `seqcli ... | head`, as a failure.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -146,7 +153,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def without_help(found: list[Any]) -> list[Any]:
-    """Completions that are names alone."""
+    """Return the completions with their help removed."""
     for item in found:
         item.help = None
     return found
@@ -156,14 +163,14 @@ def without_help(found: list[Any]) -> list[Any]:
 
 
 def check(param: Any, annotation: Any) -> None:
-    """Let a parameter that typer has made check its value in our own words.
+    """Let a parameter that typer has made check its value with our own error messages.
 
-    Typer would build a validator of pydantic's for every parameter, given or not, also while a shell completes; so it
-    is only asked about lists, enumerations, and what is missing. `annotation` is what the parameter's function says
-    that it is, which the page of help reads too.
+    `annotation` is the parameter's annotation in the function of the command; it is kept for the page of help. Typer
+    would build a pydantic validator for every parameter, even if it is not given, and even for completion. Therefore
+    typer itself converts only lists, enumerations and missing values.
     """
     if hasattr(param, "annotation"):
-        return  # it does already
+        return  # it has been changed already
     param.annotation, process = annotation, param.process_value
 
     def process_value(ctx: Any, value: Any) -> Any:
@@ -185,13 +192,13 @@ def check(param: Any, annotation: Any) -> None:
 
 
 def option_of(param: Any) -> str:
-    """What a parameter is called by those who type it: `--seed`, `FILE`."""
+    """Return the name of a parameter as it is typed: `--seed`, `FILE`."""
     name = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar or param.name.upper()
     return str(name)
 
 
 def converted(option: str, value: Any, annotation: Any) -> Any:
-    """What was typed, or a list of it, as its parameter's type. Raises ConfigError with a sentence."""
+    """Convert what was typed, one value or a list, to the type of its parameter. Raises ConfigError."""
     kind, *infos = parts(annotation)
     limits = next((Limits(ge=info.min, le=info.max) for info in infos if hasattr(info, "min")), Limits())
     if isinstance(value, (list, tuple)):
@@ -200,8 +207,9 @@ def converted(option: str, value: Any, annotation: Any) -> Any:
 
 
 def _one(option: str, value: Any, kind: Any, limits: Limits) -> Any:
+    """Convert one value; see `converted`. A value that is not a string is a default and stays as it is."""
     if not isinstance(value, str):
-        return value  # a default
+        return value
     choices = help.choices_of_enum(kind)
     if choices and value not in choices:
         raise ConfigError(refusal(option, value, Literal[tuple(choices)]))
@@ -216,16 +224,19 @@ def _one(option: str, value: Any, kind: Any, limits: Limits) -> Any:
     return Path(value) if kind is Path else value
 
 
-# --- what a shell completes -----------------------------------------------------------------------------------------
+# --- completions for shells -----------------------------------------------------------------------------------------
 
 
 def run_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The runs whose names begin so; their directories are listed, nothing of them is read."""
+    """Return the names of the runs that begin with what was typed. No file of a run is read."""
     return [config.parent.name for config in _configs(ctx, incomplete)]
 
 
 def run_names_of(task: str) -> Callable[[typer.Context, str], list[str]]:
-    """Completes the runs of one task, as their configurations name it on a line. No YAML is parsed for that."""
+    """Return a function that completes the names of the runs of one task.
+
+    It finds the task by searching the configuration for its line, which is faster than parsing the YAML.
+    """
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         return [config.parent.name for config in _configs(ctx, incomplete) if _task_in(config) == task]
@@ -234,7 +245,7 @@ def run_names_of(task: str) -> Callable[[typer.Context, str], list[str]]:
 
 
 def _configs(ctx: typer.Context, incomplete: str) -> list[Path]:
-    """The configurations of the runs whose names begin so."""
+    """Return the configuration files of the runs whose names begin with `incomplete`."""
     from seqcli.core.places import CONFIG
 
     place = Path(ctx.params.get("runs_dir") or os.environ.get("SEQCLI_RUNS", "runs"))
@@ -248,7 +259,7 @@ def _configs(ctx: typer.Context, incomplete: str) -> list[Path]:
 
 
 def _task_in(config: Path) -> str | None:
-    """The task that the configuration of a run names, or None."""
+    """Return the task that the configuration file of a run names, or None."""
     try:
         with config.open(encoding="utf-8", errors="replace") as file:
             found = re.search(r"^task: *(\w+)", file.read(TASK_WITHIN), re.MULTILINE)
@@ -258,7 +269,10 @@ def _task_in(config: Path) -> str | None:
 
 
 def config_names(incomplete: str) -> list[str]:
-    """The recipes, where a name begins as theirs do; otherwise nothing, and the shell completes files."""
+    """Return the recipes, as `recipe:NAME`, that begin with what was typed.
+
+    If there are none, or if nothing was typed yet, the shell completes the names of files.
+    """
     from seqcli.core.recipes import PREFIX, names
 
     found = [PREFIX + name for name in names()] if incomplete else []
@@ -266,14 +280,14 @@ def config_names(incomplete: str) -> list[str]:
 
 
 def recipe_names(incomplete: str) -> list[str]:
-    """The recipes whose names begin so."""
+    """Return the names of the recipes that begin with what was typed."""
     from seqcli.core.recipes import names
 
     return [name for name in names() if name.startswith(incomplete)]
 
 
 def one_of(*choices: str) -> Callable[[str], list[str]]:
-    """Completes an option that has these choices."""
+    """Return a function that completes an option with these choices."""
 
     def complete(incomplete: str) -> list[str]:
         return [choice for choice in choices if choice.startswith(incomplete)]

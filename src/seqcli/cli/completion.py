@@ -1,9 +1,9 @@
-"""What bash needs beside what typer does for it, so that values with colons and `--option=value` are completed.
+"""Completion in bash of values with colons, as in `--config recipe:ch`, and of the form `--option=value`.
 
-Bash takes the words of a command line apart at the characters in COMP_WORDBREAKS, to which `:` and `=` belong: a
-program that completes `--config recipe:ch` is given the three words `recipe`, `:` and `ch`, and what it answers takes
-the place of `ch` alone. So the parts are joined before typer reads them, and what stands before the last part is taken
-off the answers.
+Bash splits the words of a command line at the characters in COMP_WORDBREAKS, which include `:` and `=`. So a program
+that is asked to complete `--config recipe:ch` gets the three words `recipe`, `:` and `ch`, and its answer replaces only
+`ch`. Typer does not know that. Therefore the parts are joined before typer reads them, and the beginning that bash
+keeps is removed from its answers.
 """
 
 import io
@@ -18,9 +18,9 @@ BREAKS = frozenset(":=")
 
 
 def answer(complete: Callable[[], object]) -> None:
-    """Run `complete`, which writes what bash is offered, one a line, to stdout, with its words joined.
+    """Run `complete`, which writes the completions to stdout, one on each line, after joining the words of bash.
 
-    Anything but a completion in bash is left to `complete` as it is.
+    Unless bash is asking for a completion, `complete` is run without any change.
     """
     words, current = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
     if os.environ.get(VARIABLE) != "complete_bash" or not current.isdecimal():
@@ -39,10 +39,11 @@ def answer(complete: Callable[[], object]) -> None:
 
 
 def joined(words: list[str], current: int) -> tuple[list[str], int, int]:
-    """Join the words that bash has parted at a colon or an equals sign.
+    """Join the words that bash has split at a colon or an equals sign.
 
-    `current` is the number of the word to complete. Returns the words, the new number of that word, and how many of its
-    characters stand before the part that bash replaces. An empty word follows a space, so it begins a word of its own.
+    `current` is the number of the word to complete. Returns the joined words, the new number of that word, and the
+    number of characters in it before the part that bash will replace. An empty word means that a space was typed, so it
+    begins a new word.
     """
     found: list[str] = []
     number, cut = len(words), 0
@@ -62,7 +63,7 @@ def joined(words: list[str], current: int) -> tuple[list[str], int, int]:
 
 
 def completing(typed: str, value: str, cut: int) -> str:
-    """Return what takes the place of the part of a word after its first `cut` characters, to make its value `value`."""
+    """Return the text that bash must put in place of the word after its first `cut` characters to get `value`."""
     name, sign, _ = typed.partition("=")
     start = len(name) + 1 if sign and name.startswith("--") else 0  # where the value begins in the word
     return value[cut - start :] if cut >= start else typed[cut:start] + value

@@ -1,8 +1,9 @@
-"""Where words go: results to stdout, everything else to stderr; and errors as one red line with an exit code.
+"""Printing: results go to stdout, everything else to stderr, and an error is one line in red with an exit code.
 
-Labels, words, names of files and runs, sampled text and settings of a model come from others. A terminal obeys escape
-sequences in them, and rich obeys [markup]; so nothing is printed but through this file. `write` is for results, which
-reach a pipe or a file as they are; `stderr`, `stdout`, `notice`, `warn` and `fail` print for people.
+Labels, words, names of files and runs, sampled texts and the settings of a model may come from strangers. A terminal
+obeys escape sequences in them, and rich obeys [markup]. Therefore everything is printed by the functions in this file.
+`write` is for results, which are not changed on their way into a pipe or a file. `stderr`, `stdout`, `notice`, `warn`
+and `fail` print for people.
 """
 
 import io
@@ -21,35 +22,35 @@ from rich.text import Text
 from seqcli.core import strict_json
 from seqcli.errors import SeqcliError
 
-# What steers a terminal: C0 but line end and tab, DEL, C1. What makes text read as something else: the embeddings,
-# overrides and isolates of right-to-left text (its marks are harmless). And lone surrogates, which are no characters.
+# Characters that control a terminal: C0 except line end and tab, DEL, and C1. Characters that make a text look like
+# another one: the embeddings, overrides and isolates of right-to-left text (its marks are harmless). And lone
+# surrogates, which are no characters at all.
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-SENTENCE = 2000  # characters of one
+SENTENCE = 2000  # the largest number of characters of a message that are shown
 
 
 def escaped(char: str) -> str:
-    """A character by its number, as Python and JSON write it: \\u001b."""
+    """Return a character as the escape that Python and JSON write for it: \\u001b."""
     return f"\\u{ord(char):04x}"
 
 
 def shown(text: str) -> str:
-    """Text of others as a terminal may have it: what would steer it stands there by its number."""
+    """Return a text in which every character that would control a terminal is replaced by its escape."""
     return STEERING.sub(lambda found: escaped(found[0]), text)
 
 
 class PlainConsole(Console):
-    """A rich console that takes text as it is: no markup in it, no :emoji:, and nothing that steers the terminal."""
+    """A rich console that prints text literally: no [markup], no :emoji:, and control characters as escapes."""
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text for a line or the cell of a table, which is as wide as what will be seen of it."""
+        """Return text for a line or a cell of a table, escaped now, so that its width is measured correctly."""
         return super().render_str(shown(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """As rich renders it; styles and movements are not text, and stay."""
+        """Render as rich does, but escape the text. Rich's own control segments, such as colours, are kept."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
@@ -59,7 +60,10 @@ stdout = PlainConsole()
 
 
 def use_utf8() -> None:
-    """UTF-8 on all streams, whatever the locale; lone surrogates are shown as '?'. A closed stream is an empty one."""
+    """Use UTF-8 on stdin, stdout and stderr whatever the locale is. Lone surrogates are written as '?'.
+
+    A stream that was closed is replaced by the null device, so that reading and writing do not fail.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
@@ -69,7 +73,7 @@ def use_utf8() -> None:
 
 
 def typed(text: str) -> str:
-    """Text from the command line as UTF-8, also where the locale made Python read it as ASCII and escape the rest."""
+    """Return a text from the command line, decoded as UTF-8 even if the locale made Python decode it as ASCII."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     except UnicodeEncodeError:  # other halves of characters, as some systems' input methods send them
@@ -77,44 +81,47 @@ def typed(text: str) -> str:
 
 
 def notice(text: str) -> None:
-    """A sentence for the user, on stderr."""
+    """Print a sentence for the user to stderr, in a dim style."""
     stderr.print(readable(text), style="dim")
 
 
 def warn(text: str) -> None:
-    """A sentence that the user should see, on stderr."""
+    """Print a warning to stderr, in yellow."""
     stderr.print(readable(text), style="yellow")
 
 
 def fail(text: str) -> None:
-    """What went wrong, on stderr; one line for each sentence of a list."""
+    """Print an error message to stderr. Each of its lines is marked as an error."""
     for line in text.split("\n"):
         stderr.print(Text.assemble(("Error: ", "bold red"), readable(line)))
 
 
 def readable(text: str) -> str:
-    """A sentence, without the middle of it where it quotes what nobody reads to its end."""
+    """Return a message, shortened in the middle if it is very long, as it is when it quotes a long text."""
     return text if len(text) <= SENTENCE else f"{text[: SENTENCE // 2]} ... {text[-SENTENCE // 2 :]}"
 
 
 def write(text: str = "", end: str = "\n") -> None:
-    """A result, on stdout: as it is into a pipe or a file, harmless on a terminal."""
+    """Write a result to stdout: unchanged into a pipe or a file, with control characters escaped on a terminal."""
     sys.stdout.write((shown(text) if stdout_is_terminal() else text) + end)
 
 
 def print_json(value: Any) -> None:
-    """One JSON object, on stdout. What would steer a terminal is escaped, which is the same JSON, in a pipe too."""
+    """Print one JSON object to stdout. Control characters are always escaped, which is the same value in JSON."""
     print(shown(strict_json.dumps(value)), flush=True)
 
 
 def on_terminal() -> bool:
-    """Whether live displays make sense: stderr is a terminal."""
+    """Return whether stderr is a terminal that can show a live display."""
     return stderr.is_terminal and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
 def errors_mapped() -> Iterator[None]:
-    """Turns what a user can mend into a sentence and an exit code, and a closed pipe into a quiet end."""
+    """Turn errors within the `with` block that a user can mend into a message and an exit code.
+
+    If the reader of a pipe has closed it, the program ends without a message.
+    """
     try:
         yield
         sys.stdout.flush()
@@ -142,17 +149,20 @@ def errors_mapped() -> Iterator[None]:
 
 
 def figure(form: str, value: Any) -> str:
-    """A figure in this form ("{:.4f}"); one of 100,000 or more, which a training gone wrong may have, as 1.1e+32."""
+    """Return a number in the given format, such as "{:.4f}". A fraction of 100,000 or more is written like 1.1e+32.
+
+    Such large numbers occur when a training has gone wrong.
+    """
     return (form if not isinstance(value, float) or abs(value) < 1e5 else "{:.1e}").format(value)
 
 
 def count(n: float) -> str:
-    """1234567 -> 1,234,567."""
+    """Return a number with commas: 1234567 becomes 1,234,567."""
     return f"{n:,.0f}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 8 s, 2:05, 1:02:05."""
+    """Return a time in seconds in readable form: 8 s, 2:05, or 1:02:05."""
     seconds = max(0, round(seconds))
     if seconds < 60:
         return f"{seconds} s"
@@ -162,5 +172,5 @@ def duration(seconds: float) -> str:
 
 
 def stdout_is_terminal() -> bool:
-    """Whether results are read by a person now."""
+    """Return whether stdout is a terminal, so that a person reads the results."""
     return sys.stdout.isatty()

@@ -1,7 +1,7 @@
-"""The pages of `--help`: two columns, one on a narrow terminal.
+"""The pages of `--help`, in two columns, or in one on a narrow terminal.
 
-Made from what typer knows of a command. Typer's own pages take most of their width for boxes and types, and much time
-for what they import.
+They are made from what typer knows about a command. Typer's own pages use much of their width for boxes and types, and
+they take long because of what they import.
 """
 
 import inspect
@@ -15,18 +15,19 @@ from rich.text import Text
 from seqcli.cli import console
 from seqcli.core.config import parts
 
-LEFT = 26  # columns of the names at most, where there is room beside them
-NARROW = 60  # below it, what an option does stands under its name
+LEFT = 26  # the largest width of the left column, which has the names
+NARROW = 60  # on a terminal that is narrower than this, the description of an option stands below its name
 KINDS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
 
 
-Told = Mapping[str, tuple[str, str | None]]  # by an option's name, its help and its default in words
+Told = Mapping[str, tuple[str, str | None]]  # for the name of an option, its help and its default in words
 
 
 def page(ctx: Any, only: Collection[str] | None = None, told: Told | None = None) -> str:
-    """The page of a command, or of the group of all; `only` names the options to show, None all.
+    """Return the page of help of a command, or of the group of all commands.
 
-    `told` says of options what they are here, where that is less than what they are in general.
+    `only` has the names of the options to show; None shows all. `told` has a help and a default for some options that
+    replace their own, as for an option of `train` that has another default for the task at hand.
     """
     command, width = ctx.command, console.stdout.width
     usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
@@ -60,13 +61,16 @@ def page(ctx: Any, only: Collection[str] | None = None, told: Told | None = None
 
 
 def usage_pieces(command: Any) -> list[str]:
-    """[OPTIONS] and the arguments."""
+    """Return what follows the name of a command in its usage line: [OPTIONS], and the names of its arguments."""
     arguments = [param for param in command.params if param.param_type_name == "argument" and not param.hidden]
     return ["[OPTIONS]", *(str(param.metavar or param.name.upper()) for param in arguments)]
 
 
 def names(param: Any) -> Text:
-    """What is typed: `-n, --num-samples N`; of a switch both ways where it is chosen for those who do not say."""
+    """Return the left column of a parameter, what is typed: `-n, --num-samples N`.
+
+    A switch that is on by default, at least for some tasks, is shown with both its forms: `--tie, --no-tie`.
+    """
     if param.param_type_name == "argument":
         return Text(param.metavar or param.name.upper(), "bold cyan")
     chosen = isinstance(default_of(param), str)
@@ -80,7 +84,10 @@ def names(param: Any) -> Text:
 
 
 def meaning(param: Any, told: tuple[str, str | None] | None = None) -> Text:
-    """What an option does, its choices, and what it is when it is not given; `told` are the first and the last."""
+    """Return the right column of a parameter: what it does, its choices, and its default.
+
+    `told`, a help and a default, replaces those of the parameter itself.
+    """
     text = Text.from_markup(told[0] if told else param.help or "")
     if choices := choices_of_enum(parts(getattr(param, "annotation", None))[0]):
         text.append(f" One of {', '.join(choices)}.")
@@ -93,7 +100,7 @@ def meaning(param: Any, told: tuple[str, str | None] | None = None) -> Text:
 
 
 def default_of(param: Any) -> str | int | float | None:
-    """What an option is when it is not given, in words if there are some."""
+    """Return the default of a parameter to be shown, in words if it was described so, or None."""
     _, *infos = parts(getattr(param, "annotation", None))
     shown = next((info.show_default for info in infos if hasattr(info, "show_default")), True)
     default = param.default.value if isinstance(param.default, Enum) else param.default
@@ -104,12 +111,12 @@ def default_of(param: Any) -> str | int | float | None:
 
 
 def choices_of_enum(kind: Any) -> list[str]:
-    """The choices of an option whose type is an Enum."""
+    """Return the choices of an option whose type is an Enum; for other types the list is empty."""
     return [str(choice.value) for choice in kind] if isinstance(kind, type) and issubclass(kind, Enum) else []
 
 
 def row(name: Text, text: Text, left: int, width: int) -> list[Text]:
-    """A name and what it means, side by side where there is room."""
+    """Return the lines for a name and its meaning, side by side if there is room."""
     if width < NARROW:
         return [Text.assemble("  ", name), *indented(wrapped(text, width - 6), 6)]
     lines = wrapped(text, width - left)
@@ -120,7 +127,7 @@ def row(name: Text, text: Text, left: int, width: int) -> list[Text]:
 
 
 def wrapped(text: Text, width: int, hang: int = 0) -> list[Text]:
-    """A text in lines of this width, all but the first with so many spaces before them."""
+    """Wrap a text into lines of this width. All lines but the first are indented by `hang` spaces."""
     lines = list(text.wrap(console.stdout, max(width - hang, 10)))
     for line in lines:
         line.rstrip()
@@ -128,5 +135,5 @@ def wrapped(text: Text, width: int, hang: int = 0) -> list[Text]:
 
 
 def indented(lines: list[Text], by: int) -> list[Text]:
-    """Lines with so many spaces before them."""
+    """Return the lines, each indented by a number of spaces."""
     return [Text.assemble(" " * by, line) for line in lines]

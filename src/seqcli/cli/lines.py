@@ -1,4 +1,4 @@
-"""Lines of text from a pipe as they arrive, or typed at a prompt."""
+"""Answering lines of text that are given on the command line, arrive from a pipe, or are typed at a prompt."""
 
 import contextlib
 import os
@@ -12,10 +12,10 @@ Show = Callable[[Sequence[str]], None]
 
 
 class Printer:
-    """Prints the answers to lines, in their order; the base of those of the commands.
+    """The base of the commands' printers, which print the answers to lines in the order of the lines.
 
-    `line` is the number of the last line of the input that was answered. A line that could not be read is answered by
-    an empty one, or by `nothing` where the answers are JSON.
+    `line` is the number of the last line of the input that was answered. The answer to a line that could not be read is
+    an empty line, or `nothing` when the answers are JSON.
     """
 
     nothing: ClassVar[dict[str, object]]
@@ -26,7 +26,7 @@ class Printer:
         self.failed = False
 
     def fail(self, why: str) -> None:
-        """Say why the next line could not be read, and answer it all the same."""
+        """Tell the user why the next line could not be read, and print the empty answer for it."""
         self.line += 1
         self.failed = True
         console.fail(f"Line {self.line} of the input {why}; an empty line stands for it.")
@@ -34,9 +34,9 @@ class Printer:
 
 
 def answer(texts: Sequence[str] | None, show: Show, out: Printer) -> None:
-    """Show the answers to texts from the command line, else to what is typed at a prompt, else to standard input.
+    """Show the answers to the texts from the command line. Without any, answer the lines of standard input.
 
-    Exits with 1 when a line of the input could not be read.
+    If standard input is a terminal, a prompt is shown for them. Exits with code 1 when a line could not be read.
     """
     if texts:
         show([console.typed(text) for text in texts])
@@ -49,9 +49,9 @@ def answer(texts: Sequence[str] | None, show: Show, out: Printer) -> None:
 
 
 def each_line(show: Show, fail: Callable[[str], None]) -> None:
-    """Standard input line by line: whatever has arrived is shown together, before more is awaited.
+    """Read standard input line by line, and call `show` with all lines that have arrived before waiting for more.
 
-    A line that is not UTF-8 goes to `fail`, with what is wrong with it; the others go on.
+    For a line that is not UTF-8, `fail` is called with what is wrong, and reading continues.
     """
     first = True
     for lines in arriving_lines(sys.stdin.fileno()):
@@ -68,7 +68,7 @@ def each_line(show: Show, fail: Callable[[str], None]) -> None:
 
 
 def arriving_lines(fd: int) -> Iterator[Sequence[bytes]]:
-    """The lines of a stream as they come in, some at a time, without their ends."""
+    """Yield the lines of a stream without their ends, several at a time, as they arrive. `fd` is a file descriptor."""
     held: list[bytes] = []  # parts of a line that has not ended
     while data := os.read(fd, 1 << 16):
         first, *lines = data.split(b"\n")
@@ -81,7 +81,7 @@ def arriving_lines(fd: int) -> Iterator[Sequence[bytes]]:
 
 
 def converse(show: Show) -> None:
-    """A prompt on the terminal, with history; Ctrl-D ends it."""
+    """Answer what is typed at a prompt, which keeps a history, until Ctrl-D ends it."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its history and editing
     person = console.stdout_is_terminal()

@@ -1,4 +1,4 @@
-"""Options that commands share, and flags that are made from the fields of options."""
+"""Options that several commands have, and flags that are made from the fields of a class of options."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ Threads = Annotated[
 
 
 def run_of(task: str) -> Any:
-    """The option --run of a command that uses models of one task."""
+    """Return the option --run of a command that uses models of one task."""
     return typer.Option(
         "--run",
         metavar="RUN",
@@ -74,11 +74,14 @@ class Flag:
 
     @property
     def help_with_choices(self) -> str:
-        """Its help, and what it may be."""
+        """Its help, followed by its choices."""
         return self.help + (f" One of {', '.join(self.choices)}." if len(self.choices) > 1 else "")
 
     def parameter(self) -> inspect.Parameter:
-        """What typer makes the flag of. A value reaches the command as it was typed: the options check it."""
+        """Return the parameter from which typer makes the flag.
+
+        A value reaches the command as the text that was typed, because the class of options converts and checks it.
+        """
         typed = typer.Option(
             *(
                 [f"{option_name(self.name)}/--no-{option_name(self.name)[2:]}"]
@@ -96,7 +99,7 @@ class Flag:
 
 
 def training_flags() -> Iterator[Flag]:
-    """Those of `train`: the options of all tasks, but for the files."""
+    """Yield the flags of `train`: the options of all tasks, except the files, which are its argument."""
     for name, known in all_options().items():
         if name != "files":
             choices = tuple(TASKS) if name == "task" else known.choices
@@ -105,13 +108,13 @@ def training_flags() -> Iterator[Flag]:
 
 
 def of_task(task: str) -> dict[str, tuple[str, str | None]]:
-    """What the options of one task are, by name: their help, and their default in words."""
+    """Return the help and the default in words of each option of one task, by name."""
     flags = {flag.name: flag for flag in flags_of(TASKS[task].options)}
     return {name: (flag.help_with_choices, flag.default) for name, flag in flags.items() if name != "task"}
 
 
 def flags_of(options: type[Options]) -> Iterator[Flag]:
-    """Those of one class of options."""
+    """Yield the flags of one class of options."""
     for name, field in fields_of(options).items():
         kind, shown = parts(field.type)[0], default_in_words(field)
         yield Flag(name, kind, panel_of(field), help_of(field), shown, choices_of(field))
@@ -120,8 +123,11 @@ def flags_of(options: type[Options]) -> Iterator[Flag]:
 def with_flags(
     flags: Iterable[Flag], first: tuple[str, ...] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command these flags, before its own ones, because they are what its help is read for. What was typed of
-    them reaches the command as `options`, by name. With `first` its page of help shows only those of that name."""
+    """Return a decorator that gives a command these flags, listed in its help before its own options.
+
+    The command gets the values that were typed in one argument, the dictionary `options`, by name. With `first`, the
+    page of `--help` shows only the flags with these names.
+    """
     made = [flag.parameter() for flag in flags]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

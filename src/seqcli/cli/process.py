@@ -1,15 +1,15 @@
-"""What the command line sets in its own process, before torch is loaded; a notebook's process is left as it is."""
+"""Settings of the process that the command line makes before torch is loaded. Used from Python, seqcli makes none."""
 
 import contextlib
 import os
 import time
 from pathlib import Path
 
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # how OpenMP's threads wait, in three dialects
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # variables by which a user says how threads wait
 
 
 def prepare() -> None:
-    """Threads, waiting and memory, each where the user has not said otherwise."""
+    """Set the number of threads, the way they wait, and the handling of memory, unless the user has set them."""
     wait_asleep()
     use_all_processors()
     keep_few_kernels()
@@ -17,18 +17,22 @@ def prepare() -> None:
 
 
 def wait_asleep() -> None:
-    """Let the threads of a product that have done their part sleep until the others have, where the processor is busy
-    and nothing else is asked for. They would spin by default, and take the time that the others need; where it is free,
-    they are sooner at work that way.
+    """On a busy processor, let OpenMP's threads sleep while they wait for each other, unless the user has chosen.
 
-    OpenMP reads this once, when torch is loaded, so it must be said before.
+    Threads that have done their part of a matrix product wait for the others. By default they spin, which means that
+    they keep a processor busy while they wait. When other programs need the processors too, that takes time from the
+    very threads that are waited for. On an idle processor spinning is better, because the threads continue sooner.
+    OpenMP reads the variable only once, when torch is loaded, so it must be set before.
     """
     if not any(name in os.environ for name in WAITING) and others_running():
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def others_running() -> bool:
-    """Whether other programs leave fewer processors free than this process may use: at three moments, not just one."""
+    """Return whether other programs leave fewer processors free than this process may use.
+
+    It looks at three moments and takes the least busy one, so that one short activity does not count.
+    """
     others = 1 << 30
     try:
         for _ in range(3):
@@ -41,24 +45,29 @@ def others_running() -> bool:
 
 
 def use_all_processors() -> None:
-    """Let torch have as many threads as there are processors; by itself it counts two that share a core as one."""
+    """Let torch use as many threads as there are processors. By default it counts two that share a core as one."""
     os.environ.setdefault("OMP_NUM_THREADS", str(processors()))
 
 
 def processors() -> int:
-    """The processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_few_kernels() -> None:
-    """Let oneDNN keep 64 kernels. It makes one for every shape that it meets and keeps 1,024 of them by default:
-    gigabytes, where batches have many shapes."""
+    """Let oneDNN keep only 64 kernels.
+
+    It makes a kernel for every shape of matrices and keeps 1,024 of them by default, which takes gigabytes when batches
+    have many shapes.
+    """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next step, which needs as much again. By default it gives large blocks back
-    to the system, and gets them anew page by page: a twentieth to a fifth of a step. Nothing happens elsewhere.
+    """Let glibc keep freed memory for the next training step, which needs as much again.
+
+    By default glibc returns large blocks to the system and gets them back page by page, which takes a twentieth to a
+    fifth of the time of a step. With another C library than glibc this does nothing.
     """
     import ctypes
 

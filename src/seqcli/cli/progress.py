@@ -1,4 +1,4 @@
-"""Draws a training: live on a terminal, one plain line a log point elsewhere."""
+"""Showing a training: as a live display on a terminal, otherwise as one plain line for each log point."""
 
 import shlex
 from collections.abc import Iterator
@@ -33,14 +33,14 @@ from seqcli.core.events import (
 )
 from seqcli.core.tasks.registry import TASKS
 
-HEADING = len("  model  ")  # of a line of the description
-EARLY = 0.6  # a best evaluation before this part of the training deserves a hint
-CARET_C = 3  # columns that stay free: the terminal writes ^C there, and would begin a line with it
+HEADING = len("  model  ")  # the width of the heading of a line of the description
+EARLY = 0.6  # a hint is given if the best evaluation was before this fraction of the training
+CARET_C = 3  # columns that are left free for the ^C that a terminal writes at Ctrl-C
 
 
 @contextmanager
 def drawer(*, quiet: bool, json: bool, runs_dir: str) -> Iterator["Drawer"]:
-    """The drawer that fits the place: JSON, quiet, plain or live."""
+    """Give the `with` block the drawer that suits the options and the terminal: JSON, quiet, live or plain."""
     if json:
         yield JsonDrawer(runs_dir)
     elif quiet:
@@ -56,7 +56,7 @@ def drawer(*, quiet: bool, json: bool, runs_dir: str) -> Iterator["Drawer"]:
 
 
 class Drawer:
-    """Draws nothing but keeps what others need; the base of those that draw."""
+    """The base of all drawers, which are called with the events of a training. By itself it shows nothing."""
 
     def __init__(self, runs_dir: str) -> None:
         self.runs_dir = runs_dir
@@ -91,7 +91,7 @@ class Drawer:
                 assert_never(event)
 
     def on_started(self, event: Started) -> None:
-        """Show what is going to be trained; the others show what their events say. Here nothing is shown."""
+        """Show what is going to be trained. This method and those below do nothing unless a subclass overrides them."""
 
     def on_notice(self, event: Notice) -> None: ...
 
@@ -111,22 +111,22 @@ class Drawer:
 
     @property
     def named(self) -> str:
-        """The run as a command names it."""
+        """The run as it is named on a command line."""
         return shlex.quote(self.run_dir.name if self.run_dir.parent == Path("runs") else str(self.run_dir))
 
     @property
     def resume_command(self) -> str:
-        """What to type to go on with this run."""
+        """The command that continues this run."""
         return f"seqcli train --resume {self.named}"
 
 
 def assert_never(event: NoReturn) -> NoReturn:
-    """A case that there is not; the type checker sees to that."""
+    """Fail for an event that no case handles. The type checker reports such an event before the program runs."""
     raise AssertionError(event)
 
 
 class JsonDrawer(Drawer):
-    """Every event but single steps as a JSON line on stdout."""
+    """Prints every event, except single steps, as a JSON line on stdout."""
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
@@ -135,7 +135,7 @@ class JsonDrawer(Drawer):
 
 
 class PlainDrawer(Drawer):
-    """One plain line a log point; samples where they were asked for."""
+    """Prints one plain line for each log point. Samples are printed only if --sample-every was given."""
 
     def on_started(self, event: Started) -> None:
         self._samples = bool(event.plan.sample_every)
@@ -173,7 +173,7 @@ class PlainDrawer(Drawer):
 
 
 class LiveDrawer(Drawer):
-    """A bar and a line of figures that stay in place; evaluations and samples scroll above them."""
+    """Shows a progress bar and a line of figures that stay in place; evaluations and samples scroll above them."""
 
     def __init__(self, runs_dir: str) -> None:
         super().__init__(runs_dir)
@@ -188,7 +188,7 @@ class LiveDrawer(Drawer):
         stderr.print(Text(title, style="bold"))
         table = Table.grid()
         table.add_column(no_wrap=True)
-        table.add_column()  # which goes on below itself where it is long
+        table.add_column()  # a long value is wrapped within this column
         for line in lines:
             table.add_row(line[:HEADING], line[HEADING:], style="dim")
         stderr.print(table, soft_wrap=False)
@@ -237,12 +237,13 @@ class LiveDrawer(Drawer):
             stderr.print(Text(line))
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """End the live display, and leave the terminal as it was."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def _figures(self) -> Group:
+        """Return what is displayed now: the progress bar and, below it, the figures of the last log point."""
         bar = ProgressBar(
             total=self._total or 1, completed=min(self._step, self._total or 0), pulse=self._total is None
         )
@@ -274,7 +275,7 @@ class LiveDrawer(Drawer):
 
 
 def description(event: Started) -> list[str]:
-    """What is going to be trained, and what was decided."""
+    """Return lines that say what is going to be trained, with everything that was decided."""
     plan = event.plan
     budget = f"{event.total_steps} steps" if event.total_steps else f"{plan.minutes:g} min"
     if event.step:
@@ -292,7 +293,7 @@ def description(event: Started) -> list[str]:
 
 
 def planned(event: Planned) -> str:
-    """How many steps the minutes became."""
+    """Return a sentence that says how many steps fit into the budget in minutes."""
     fit = f"{count(event.total_steps)} steps fit into the time, at {event.step_seconds * 1000:.0f} ms a step"
     return f"{fit}; they were {count(event.before)}: the speed has changed." if event.before else f"{fit}."
 
@@ -303,7 +304,7 @@ FIGURES |= dict.fromkeys(("exact", "accuracy", "unknown_accuracy", "f1", "span_f
 
 
 def evaluated(event: Evaluated) -> str:
-    """One evaluation as a line."""
+    """Return an evaluation as one line."""
     more = "".join(
         f"  {name} {figure(form, event.figures[name])}" for name, form in FIGURES.items() if name in event.figures
     )
@@ -312,7 +313,7 @@ def evaluated(event: Evaluated) -> str:
 
 
 def best(event: Finished) -> str:
-    """The figure that the model was chosen by."""
+    """Return, in words, the value of the metric that the model was chosen by."""
     if event.best is None:
         return "no validation"
     name, form = ("val_loss", "{:.4f}") if event.select == "loss" else (event.select, FIGURES[event.select])
@@ -320,7 +321,7 @@ def best(event: Finished) -> str:
 
 
 def summary(event: Finished, named: str, task: str) -> list[str]:
-    """How it ended and what to type next."""
+    """Return lines that say how the training ended and what to type next."""
     why = " (no better for long: patience)" if event.reason == "patience" else ""
     return [
         f"Done in {duration(event.seconds)}: {event.step} steps, {event.epoch:.1f} epochs{why}; {best(event)}.",
@@ -332,7 +333,7 @@ def summary(event: Finished, named: str, task: str) -> list[str]:
 
 
 def hint(event: Finished, task: str) -> list[str]:
-    """What to do where the best evaluation was long before the end; nothing where it was not."""
+    """Return advice if the best evaluation was long before the end of the training, otherwise an empty list."""
     if event.best is None or event.reason != "budget" or event.best_step >= EARLY * event.step:
         return []
     dropout = "more --dropout, or " if "dropout" in fields_of(TASKS[task].options) else ""
@@ -343,7 +344,7 @@ def hint(event: Finished, task: str) -> list[str]:
 
 
 def tested(event: Tested, plan: dict[str, Any]) -> None:
-    """Draw the figures on the test file, as `seqcli eval` draws them for people."""
+    """Print the metrics on the test file to stderr, in the form in which `seqcli eval` shows them to people."""
     figures = named_by_loss(event.figures, plan)
     stderr.print(Text(f"\nOn {event.file}:"))
     for line in lines(figures):

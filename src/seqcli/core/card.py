@@ -1,8 +1,8 @@
-"""A card in HTML that a notebook shows of a trained model.
+"""A card in HTML that a notebook shows for a trained model.
 
-Its styles stand with the elements, since the pages that show notebooks drop style sheets, and they undo what the themes
-of notebooks do to lists and code. Its colours are those of the page, on light and on dark ones: text inherits its
-colour, lines and grounds are a transparent grey.
+The styles are written into the elements, because pages that show notebooks drop style sheets, and they undo what the
+themes of notebooks do to lists and code. The card suits light and dark pages: text inherits the colour of the page, and
+lines and backgrounds are a transparent grey.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,9 @@ LINE, GROUND, ACCENT = "rgba(128,128,128,.4)", "rgba(128,128,128,.12)", "#3d7ff0
 SANS = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif"
 MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
 LIST = "margin:0;padding:0;border:0;background:none"
-ENTRY = "float:none;width:auto;margin:0;padding:0;border:0;background:none;color:inherit"  # of a list, anywhere
+ENTRY = "float:none;width:auto;margin:0;padding:0;border:0;background:none;color:inherit"  # for entries of any list
 LABEL = f"{ENTRY};opacity:.8;font-weight:400"
-MOST = 24  # names that are shown
+MOST = 24  # how many names are shown at most
 
 
 def card(
@@ -25,10 +25,10 @@ def card(
     names: Mapping[str, Sequence[str]],
     code: Sequence[str],
 ) -> str:
-    """A card: figures as tiles, the first one marked; facts and names a line each; and lines of Python to try.
+    """Return a card as HTML: figures as tiles, the first one marked; facts and names line by line; and Python to try.
 
-    All of it is text, in which nothing is taken for HTML, and of which what cannot be seen is written out: it may come
-    from anybody's file.
+    All arguments are plain text and may come from a stranger's file. So nothing in them is taken for HTML, and
+    invisible characters are written as escapes.
     """
     parts = [
         f'<div style="display:flex;flex-wrap:wrap;gap:0 .75em;align-items:baseline;padding:.55em 1em;'
@@ -53,12 +53,13 @@ def card(
 
 
 def shown(text: str) -> str:
-    """Text for HTML: escaped, and what cannot be seen or turns the direction of writing as Python writes it."""
+    """Return text for HTML. Characters that are invisible or change the writing direction are written as escapes."""
     seen = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return escape("".join(seen))
 
 
 def _tiles(figures: Iterable[tuple[str, str]]) -> str:
+    """Return figures, given as names and values, as a row of tiles in HTML."""
     tiles = [
         f'<div style="padding:.1em 0 .1em .7em;border-left:3px solid {LINE if k else ACCENT}">'
         f'<dt style="{LABEL};font-size:.88em;display:block">{shown(name)}</dt>'
@@ -71,6 +72,7 @@ def _tiles(figures: Iterable[tuple[str, str]]) -> str:
 
 
 def _lines(facts: Mapping[str, str]) -> str:
+    """Return facts as lines in HTML. The values are HTML already."""
     lines = "".join(
         f'<div style="display:flex;gap:1em;align-items:baseline;padding:.1em 0">'
         f'<dt style="{LABEL};flex:0 0 7em">{shown(name)}</dt>'
@@ -81,7 +83,7 @@ def _lines(facts: Mapping[str, str]) -> str:
 
 
 def _chips(names: Sequence[str]) -> str:
-    """Names from a file, each by itself: one that is written from right to left does not turn its neighbours."""
+    """Return names from a file as HTML. They are isolated, so that one in a right-to-left script moves no other one."""
     style = f"display:inline-block;margin:0 .35em .25em 0;padding:0 .5em;border:1px solid {LINE};border-radius:1em"
     chips = [f'<bdi style="{style}">{shown(_short(name))}</bdi>' for name in names[:MOST]]
     more = [f"and {len(names) - MOST:,} more"] if len(names) > MOST else []

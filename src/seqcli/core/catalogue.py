@@ -1,4 +1,4 @@
-"""The runs on disk: listing them, finding one by name, and reading what is shown of them. No model is loaded here."""
+"""The runs on disk: listing them, finding one by name, and reading what is shown about them. No model is loaded."""
 
 import os
 from contextlib import suppress
@@ -21,7 +21,7 @@ Place = str | os.PathLike[str]  # a run by its name, its directory, or a model f
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """What is on disk of a run. It stands for its directory wherever a path may be given."""
+    """A run on disk. It can be used as the path of its directory wherever a path may be given."""
 
     name: str
     path: Path
@@ -123,12 +123,11 @@ def _written_at(path: Path) -> float:
 
 
 def find(run: Place | None, runs_dir: str | Path = "runs", task: str | None = None) -> Path:
-    """The directory of a run, or its .safetensors file, from a name, a path, or None for the newest one with a model
-    (for that task).
+    """Find a run by its name or by a path; None finds the newest run with a model, of `task` if that is given.
 
-    A plain name is looked for among the runs first, and a path is first taken as it stands. Returns the directory of
-    the run, or the path of a .safetensors file if that was given. Raises CheckpointError when there is no such run, and
-    suggests the name that is most similar.
+    A plain name is looked for among the runs first, and only then as a path; for anything else it is the other way
+    round. Returns the directory of the run, or the path of a .safetensors file if that was given. Raises
+    CheckpointError when there is no such run, and suggests the name that is most similar.
     """
     if run is None:
         if (path := newest(runs_dir, *([task] if task else []))) is not None:
@@ -138,7 +137,7 @@ def find(run: Place | None, runs_dir: str | Path = "runs", task: str | None = No
     among_runs, literal = Path(runs_dir) / run, Path(run)
     places = (among_runs, literal) if literal.name == run else (literal, among_runs)
     for path in places if str(run) else ():
-        with suppress(OSError):  # a name that no file can have
+        with suppress(OSError):  # raised for a name that no file can have
             if path.is_dir() or path.is_file():
                 return path
     names = [known.name for known in list_runs(runs_dir)]

@@ -194,7 +194,7 @@ class OneOf:
         return core_schema.no_info_after_validator_function(known, handler(source))
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """How a JSON schema says so."""
+        """Return the JSON schema of the field, with the list of its choices."""
         return {**handler(core_schema), "enum": list(self.registry())}
 
 
@@ -209,8 +209,10 @@ class Options:
     """
 
     def __init__(self, **values: Any) -> None:
-        """Take values by the names of the fields. Raises TypeError for other names, and for a missing value of a field
-        that has no default."""
+        """Take values by the names of the fields.
+
+        Raises TypeError for other names, and when a field without a default has no value.
+        """
         known = fields_of(type(self))
         if strange := values.keys() - known.keys():
             raise TypeError(f"{type(self).__name__} has no field {min(strange)!r}")
@@ -251,7 +253,7 @@ class Options:
         return {name: getattr(self, name) for name in fields_of(type(self))}
 
     def with_(self: AnyOptions, **changes: Any) -> AnyOptions:
-        """The same options with some fields changed, checked again. Raises ConfigError for a name that there is not."""
+        """Return the same options with some fields changed, checked again. Raises ConfigError for an unknown name."""
         known = fields_of(type(self))
         several = {name for name in changes if name in known and get_origin(known[name].type) is tuple}
         given = {name: listed(value) if name in several else value for name, value in changes.items()}
@@ -279,8 +281,11 @@ class Options:
 
 
 def made(cls: type[AnyOptions], values: Mapping[str, Any], beside: Iterable[str] = ()) -> AnyOptions:
-    """Options of this class from values by name. Raises ConfigError for what is wrong, and for names that there are
-    not, with the nearest one: of a field, or of what the caller takes `beside` these options."""
+    """Make options of this class from values by name.
+
+    Raises ConfigError, which lists all wrong values and unknown names. For an unknown name it suggests the most similar
+    one of the fields and of `beside`, the other arguments that the caller accepts.
+    """
     known = fields_of(cls)
     problems = [unknown_option(name, (*known, *beside)) for name in values if name not in known]
     kept = {name: value for name, value in values.items() if name in known}
@@ -291,15 +296,18 @@ def made(cls: type[AnyOptions], values: Mapping[str, Any], beside: Iterable[str]
 
 
 def no_others(others: Iterable[str], known: Iterable[str]) -> None:
-    """Raises ConfigError, with the nearest known name, if there are `others`: for a function that people call by hand,
-    who get the same sentence for every misspelled name, whether it is an option or an argument."""
+    """Raise ConfigError, which suggests the most similar known name, if there are any `others`.
+
+    `others` are the unknown keyword arguments of a function that people call. So a misspelled name gets the same
+    sentence, whether it is an option or an argument.
+    """
     choices = tuple(known)
     if problems := [unknown_option(name, choices) for name in others]:
         raise ConfigError("\n".join(problems))
 
 
 def listed(value: Any) -> Any:
-    """One path, or several of them, as a tuple of texts; anything else as it is, to be refused."""
+    """Return one path, or several, as a tuple of texts. Any other value is returned unchanged, and refused later."""
     if isinstance(value, (str, os.PathLike)):
         return (os.fspath(value),)
     if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
@@ -308,7 +316,7 @@ def listed(value: Any) -> Any:
 
 
 def without_paths(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, with texts in the place of paths: what Python has and YAML has not."""
+    """Return the values with every path replaced by its text, since there are no paths in YAML."""
     return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
 
 
@@ -332,7 +340,7 @@ def _checked(cls: type[Options], values: Mapping[str, Any]) -> tuple[dict[str, A
     from pydantic import ValidationError
 
     known = fields_of(cls)
-    # a number is neither true nor false, though Python takes True for 1
+    # In Python True is also the number 1, but as an option it is a mistake where a number is expected.
     switched = [n for n, v in values.items() if isinstance(v, bool) and parts(known[n].type)[0] in (int, float)]
     if switched:
         return {}, switched
@@ -371,7 +379,7 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def unknown_option(name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that no option has."""
+    """Return the error message for an unknown option. It suggests the most similar one of the known names."""
     return f"There is no option {SHORT.repr(name)}.{nearest(name[:LONGEST_NAME], known)}"
 
 

@@ -136,17 +136,17 @@ class TrainingOptions(Data, Budget, Optimization, Reports, Machine):
 
     @property
     def kind(self) -> str:
-        """What is trained, in a word: part of a run's name."""
+        """One word for what is trained, which becomes part of the name of the run."""
         return self.task
 
     @property
     def model_in_words(self) -> str:
-        """What is trained, in short."""
+        """A short description of the network, for lists of runs."""
         return self.task
 
     @property
     def network_in_words(self) -> str:
-        """What is trained, in detail, as it is shown for a run."""
+        """A description of the network in detail, for one run."""
         return self.model_in_words
 
     @property
@@ -192,12 +192,12 @@ class RecurrentOptions(TrainingOptions):
 
     @property
     def kind(self) -> str:
-        """What is trained, in a word: part of a run's name."""
+        """One word for what is trained, which becomes part of the name of the run."""
         return self.cell
 
     @property
     def model_in_words(self) -> str:
-        """What is trained, in short."""
+        """A short description of the network, for lists of runs."""
         return f"{self.cell} {self.layers} x {self.hidden}"
 
 

@@ -14,8 +14,8 @@ from seqcli.core.config import SHORT, nearest, read_yaml
 from seqcli.core.files import read_small
 from seqcli.errors import ConfigError, DataError
 
-PREFIX = "recipe:"  # marks the name of a recipe where the name of a configuration file may be given too
-DATA = "data/"  # how the names of files that come with seqcli begin in recipes
+PREFIX = "recipe:"  # marks the name of a recipe, where the name of a configuration file may be given too
+DATA = "data/"  # in recipes, the names of files that come with seqcli begin with this
 SHORT_NAME = 100  # only this many letters of an unknown name are compared with the known ones
 
 

@@ -88,8 +88,8 @@ def load(
 ) -> "Trained":
     """Open a trained model, given by the name of a run, by its directory or by a .safetensors file.
 
-    Raises CheckpointError when there is none, or when it is of another task, damaged, or of another version, and
-    ConfigError for a task that there is not.
+    Raises CheckpointError when there is none, or when it is for another task, damaged, or of another version, and
+    ConfigError for an unknown task.
     """
     from seqcli.core.tasks.model_file import task_in
     from seqcli.core.training.stored import naming, read, read_metadata
@@ -204,7 +204,7 @@ def _job(options: TrainingOptions, say: Say, metadata: Mapping[str, Any] | None 
 
 
 def content_of(options: TrainingOptions) -> str:
-    """Return a digest of all files that a training depends on, by which a resumed run notices that they have changed.
+    """Return a digest of all files that a training depends on, so that a resumed run notices when they have changed.
 
     It includes the file of --valid, by which the best weights are chosen. It does not include that of --vectors, since
     the vectors are in the checkpoint, nor that of --test, which is only read at the end.
@@ -218,7 +218,7 @@ def content_of(options: TrainingOptions) -> str:
 
 
 def _events(loop: "Loop", lock: Lock, said: list[str], say: Say | None) -> "Generator[Event, None, None]":
-    """The events of a training, while its run is locked, and then the figures of the test file."""
+    """Yield the events of a training, whose run is locked, and at the end the metrics on the test file."""
     from seqcli.core.events import Finished, Notice, Saved, Tested
 
     place, plan = loop.run_dir, loop.plan

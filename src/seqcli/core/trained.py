@@ -23,14 +23,14 @@ if TYPE_CHECKING:  # text is written without torch
     from seqcli.core.layers import Network
 
 AnyTrained = TypeVar("AnyTrained", bound="NetworkTrained")
-FEW = 4  # figures, labels or files that are told in a line
+FEW = 4  # how many figures, labels or files are shown in a line
 
 
 class Trained(ABC):
     """The base of all trained models. `figures` are those of the evaluation that it was chosen by."""
 
-    file: ClassVar[type[ModelFile]]  # what a model file of it says of itself
-    measured_with: ClassVar[tuple[str, ...]] = ()  # what `evaluate` may be told beside the file
+    file: ClassVar[type[ModelFile]]  # the class of the metadata in its model file
+    measured_with: ClassVar[tuple[str, ...]] = ()  # names of the options of `evaluate`
 
     plan: Plan
     figures: dict[str, float]
@@ -49,36 +49,39 @@ class Trained(ABC):
         return {name: options[name] for name in self.measured_with if name in options}
 
     def takes_no(self, others: Iterable[str]) -> None:
-        """Raises ConfigError if `evaluate` was told anything else, with what was probably meant."""
+        """Raise ConfigError if `evaluate` got `others`, unknown arguments; it says which name was probably meant."""
         no_others(others, ("path", "say", *self.measured_with))
 
     if not TYPE_CHECKING:  # for type checkers it has the attributes that are defined, and no others
 
         def __getattr__(self, name: str) -> Any:
-            """Raises TaskError, which says what this model can do, for what only models of other tasks have."""
+            """Raise TaskError, which says what this model can do, for a method that it does not have."""
             if name.startswith("_") or "plan" not in vars(self):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             uses = " or ".join(self.examples())
             raise TaskError(f"A model of --task {self.plan.task} has no {name!r}. It is used by {uses}.")
 
-    # --- what it says of itself -------------------------------------------------------------------------------
+    # --- how it is described ----------------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def parameters(self) -> int:
-        """How many numbers were learnt."""
+        """The number of parameters."""
 
     @abstractmethod
     def facts(self) -> dict[str, str]:
-        """How large it is, by what there are so many of: {"tokens": "65 char", "labels": "2"}."""
+        """Return facts about its size by name, such as {"tokens": "65 char", "labels": "2"}."""
 
     def names(self) -> dict[str, list[str]]:
-        """What of this has names that say what it can tell: its labels. They are a file's, and may be anything."""
+        """Return lists of names to be shown, such as its labels, by the name of the fact that counts them.
+
+        They come from a file and may be any text.
+        """
         return {}
 
     @abstractmethod
     def examples(self) -> list[str]:
-        """How one uses it from Python, a line each."""
+        """Return lines of Python that show how to use it."""
 
     def __repr__(self) -> str:
         told = [self.plan.model_in_words]
@@ -90,7 +93,7 @@ class Trained(ABC):
         return f"{type(self).__name__}({', '.join(told)})"
 
     def _repr_html_(self) -> str:
-        """A card, which a notebook shows."""
+        """Return a card in HTML, which a notebook shows."""
         of_labels = OF_LABELS if self.names() else {}
         figures = [
             (of_labels.get(name, NAMES[name][0]), NAMES[name][1].format(value) if abs(value) < 1e5 else f"{value:.1e}")
@@ -109,7 +112,7 @@ class Trained(ABC):
         return card(type(self).__name__, plan, figures, facts, self.names(), self.examples())
 
     def _figures(self) -> dict[str, float]:
-        """The figures that say how good it is, that which it was chosen by in front."""
+        """Return the metrics that say how good it is. The one that it was chosen by comes first."""
         found = {name: value for name, value in self.figures.items() if name in NAMES and isinstance(value, float)}
         found = dict(sorted(found.items(), key=lambda figure: figure[0] != self.plan.chosen_by))
         squared = self.plan.as_dict().get("loss") == "mse"
@@ -117,7 +120,7 @@ class Trained(ABC):
 
 
 def texts_of(texts: object) -> list[str]:
-    """Several texts as a list, from anything that gives them one by one. Raises DataError for what is no text."""
+    """Return texts from any iterable as a list. Raises DataError if it is none, or if something in it is no text."""
     if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray)):
         raise DataError(f"A text or a list of texts is wanted, not {SHORT.repr(texts)}.")
     found = list(texts)

@@ -18,7 +18,7 @@ from seqcli.core import runs
 if TYPE_CHECKING:
     from seqcli.core.tasks.classify.trained import Classified
 
-BAR = 24  # cells of a probability of 1
+BAR = 24  # the length of the bar of a probability of 1, in columns
 
 
 def classify(
@@ -47,7 +47,7 @@ def classify(
     """
     place = chosen(run, runs_dir, "classify", quiet=quiet or json)
     model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="classify")
-    alone = len(text) == 1 if text else sys.stdin.isatty()  # who typed one text knows which it is
+    alone = len(text) == 1 if text else sys.stdin.isatty()  # then it is clear which text is meant
     person = console.stdout_is_terminal()
     out = LabelPrinter(probabilities=probabilities, json=json, quiet=quiet, person=person, headings=not alone)
 
@@ -62,9 +62,9 @@ def classify(
 
 
 class LabelPrinter(Printer):
-    """Prints labels, a line for each text; an empty line has none.
+    """Prints the label of each text on a line. The answer to an empty line is an empty line.
 
-    With `headings` a text stands above its probabilities, where a person reads them.
+    On a terminal (`person`) probabilities are drawn as bars. With `headings` the text stands above them.
     """
 
     nothing: ClassVar = {"text": None, "label": None}
@@ -74,7 +74,7 @@ class LabelPrinter(Printer):
         self._probabilities, self._person, self._headings = probabilities, person, headings
 
     def show(self, text: str, found: "Classified | None") -> None:
-        """Print the label of one text."""
+        """Print the label of one text; `found` is None for an empty text."""
         self.line += 1
         if found is not None and not self.quiet:
             if not found.known:
@@ -103,7 +103,7 @@ class LabelPrinter(Printer):
             self._weights(found)
 
     def _weights(self, found: "Classified") -> None:
-        """The tokens, those that weighed most the brightest; into a pipe as TOKEN TAB WEIGHT."""
+        """Print the tokens, brighter the more they weighed; into a pipe as TOKEN TAB WEIGHT lines."""
         assert found.weights is not None
         if not self._person:
             console.write("".join(f"{token}\t{w:.4f}\n" for token, w in zip(found.pieces, found.weights, strict=True)))
@@ -122,6 +122,6 @@ class LabelPrinter(Printer):
 
 
 def fields(found: "Classified") -> dict[str, object]:
-    """What is known of one text, for JSON."""
+    """Return the result for one text as it is printed in JSON."""
     more = {"tokens": found.pieces, "weights": found.weights} if found.weights is not None else {}
     return {"label": found.label, "probabilities": found.probabilities, **more}

@@ -1,4 +1,4 @@
-"""seqcli demo: a first training and a first sample, by the commands that a user would type."""
+"""seqcli demo: a first training and a first sample, made by the same commands that a user would type."""
 
 import os
 import shlex
@@ -34,6 +34,8 @@ def demo(runs_dir: RunsDir = "runs", quiet: Quiet = False, *, ctx: typer.Context
 
 
 def run(seqcli: Any, words: list[str]) -> None:
-    """Run a command in this process, as if it had been typed. One that fails or is interrupted has said so itself, and
-    raises SystemExit."""
+    """Run a command in this process as if it had been typed.
+
+    A command that fails or is interrupted prints its own message and raises SystemExit.
+    """
     seqcli.main(args=words, prog_name="seqcli", standalone_mode=False)

@@ -1,4 +1,4 @@
-"""seqcli eval: figures of a model on a file."""
+"""seqcli eval: measuring one or several models on a file."""
 
 from functools import partial
 from pathlib import Path
@@ -93,12 +93,15 @@ def evaluate(
 
 
 def told_of(run: str, text: str) -> None:
-    """A sentence about one of several runs."""
+    """Print a notice about one of several runs."""
     console.notice(f"{run}: {text}")
 
 
 def asked(model: "Trained", run: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given. Raises ConfigError for one that would change nothing about measuring this model."""
+    """Return the options that were given.
+
+    Raises ConfigError for an option that makes no difference when this model is measured.
+    """
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in model.measured_with:
@@ -109,14 +112,17 @@ def asked(model: "Trained", run: str, options: dict[str, Any]) -> dict[str, Any]
 
 
 def fitting(file: str) -> tuple[str, ...]:
-    """The tasks whose models such a file can measure."""
+    """Return the tasks whose models can be measured on this file."""
     return tasks_to_measure_on(Path(file), head_of(Path(file)))
 
 
 def head_of(path: Path) -> list[str]:
-    """The first lines of a file; none of what cannot be read, since what is wrong is said where it is read whole."""
+    """Return the first lines of a file.
+
+    Returns none for a file that cannot be read; the error message comes later, when all of it is read.
+    """
     if not path.is_file():
-        return []  # a pipe, too: opening one may wait for ever
+        return []  # this includes pipes, because opening one may wait forever
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(1 << 18).split("\n")[:200]
@@ -125,7 +131,10 @@ def head_of(path: Path) -> list[str]:
 
 
 def show_one(figures: dict[str, Any]) -> None:
-    """The figures of one run, a line each, with those of every label: tables for people, TAB separated into a pipe."""
+    """Print the metrics of one run, one on each line, and those of its labels, if it has any.
+
+    Labels are shown as tables on a terminal, and as TAB separated lines in a pipe.
+    """
     for line in lines(figures):
         console.write(line)
     if not console.stdout_is_terminal():
@@ -138,7 +147,7 @@ def show_one(figures: dict[str, Any]) -> None:
 
 
 def compare(found: dict[str, dict[str, Any]]) -> None:
-    """The figures of several runs side by side: a table for people, TAB separated into a pipe."""
+    """Print the metrics of several runs side by side: as a table on a terminal, TAB separated into a pipe."""
     known = [key for key in NAMES if any(key in figures for figures in found.values())]
     if not console.stdout_is_terminal():
         console.write("\t".join(["run", *known]))

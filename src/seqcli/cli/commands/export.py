@@ -1,4 +1,4 @@
-"""seqcli export: a model in a form that other programs read."""
+"""seqcli export: writing a model in a form that other programs read."""
 
 from enum import Enum
 from pathlib import Path
@@ -14,7 +14,7 @@ from seqcli.core.files import check_target, is_own_output
 
 
 class To(str, Enum):
-    """The forms there are."""
+    """The forms in which word vectors can be written."""
 
     word2vec = "word2vec"
     word2vec_binary = "word2vec-binary"

@@ -1,4 +1,4 @@
-"""seqcli neighbors, seqcli analogy: what word vectors have learnt."""
+"""seqcli neighbors and seqcli analogy: looking at word vectors."""
 
 from typing import Annotated
 
@@ -67,6 +67,10 @@ def analogy(
 
 
 def _show(found: list[tuple[str, float]], *, json: bool, heading: str, query: dict[str, str], what: str) -> None:
+    """Print words with their cosines: as JSON, TAB separated into a pipe, or as a table with a heading.
+
+    `query` are the words that were asked about, and `what` is the name of the answers in JSON.
+    """
     if json:
         console.print_json({**query, what: [{"word": word, "cosine": cosine} for word, cosine in found]})
         return

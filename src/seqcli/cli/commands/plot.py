@@ -1,4 +1,4 @@
-"""seqcli plot: pictures of a run in a file."""
+"""seqcli plot: drawing a picture of a run into a file."""
 
 import math
 import os
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from seqcli.core.tasks.forecast.trained import Forecaster
     from seqcli.core.tasks.translate.trained import Translator
 
-FREQUENT = 100  # words that are drawn where none are named
+FREQUENT = 100  # the number of words that are drawn if none are named
 
 
 class What(str, Enum):
-    """The pictures there are."""
+    """The kinds of pictures."""
 
     loss = "loss"
     attention = "attention"
@@ -116,7 +116,7 @@ def plot(
 
 
 def losses_of(path: Path) -> Losses:
-    """The losses of a run. Raises CheckpointError when none were written."""
+    """Return the losses of a run. Raises CheckpointError when it has none yet."""
     if path.is_file():
         path = path.parent  # next to a model in its run
         if not (path / "metrics.jsonl").is_file():
@@ -143,7 +143,7 @@ def fan_of(model: "Forecaster", series: str) -> Fan:
 
 
 def attention_of(model: "Translator", text: str) -> Attention:
-    """Where the model looks while it translates. Raises ConfigError when it has no attention."""
+    """Translate a text and return where the model looked. Raises ConfigError when it has no attention."""
     if not text.strip():
         raise ConfigError("There is nothing to draw: --text is empty.")
     (made,) = model.translate([text], attention=True)
@@ -152,9 +152,12 @@ def attention_of(model: "Translator", text: str) -> Attention:
 
 
 def _free(path: Path) -> Path:
-    """The path, or with a number behind its name where that is taken: nothing is overwritten that was not named."""
+    """Return the path or, if something is there already, the first free one with a number added to its name.
+
+    So no file is overwritten unless the user has named it.
+    """
     found, count = path, 1
-    while os.path.lexists(found):  # a link that leads nowhere is there, too
+    while os.path.lexists(found):  # also True for a link that leads nowhere
         count += 1
         found = path.with_name(f"{path.stem}-{count}{path.suffix}")
     return found

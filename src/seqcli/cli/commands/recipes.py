@@ -1,4 +1,4 @@
-"""seqcli recipes: the systems of the textbooks that come with seqcli, each a file of options."""
+"""seqcli recipes: listing, printing and copying the recipes that come with seqcli. Each is a file of options."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,7 +51,7 @@ def recipes(
 
 
 def copied(name: str, json: bool) -> None:
-    """Copy a recipe here and say what came."""
+    """Copy a recipe into the current directory, and print which files were written."""
     files = copy(name, Path())
     written = [str(path) for path, new in files.items() if new]
     if json:
@@ -67,7 +67,7 @@ def copied(name: str, json: bool) -> None:
 
 
 def listed(found: list[Recipe], json: bool) -> None:
-    """Recipes for people, as a table for programs, or as JSON."""
+    """Print a list of recipes: for people on a terminal, TAB separated into a pipe, or as JSON."""
     if json:
         for one in found:
             console.print_json(row(one))
@@ -84,9 +84,9 @@ def listed(found: list[Recipe], json: bool) -> None:
 
 
 def lines(found: list[Recipe], width: int) -> list[Text]:
-    """Recipes on a terminal, a line each: the name, and what is learned, as much of it as there is room for.
+    """Return one line for each recipe: its name, and what it teaches, cut to the width of the terminal.
 
-    Those that need a file of the user's say so.
+    A recipe that needs a file from the user is marked.
     """
     names = max(cell_len(one.name) for one in found) + 2
     shown = []
@@ -98,7 +98,7 @@ def lines(found: list[Recipe], width: int) -> list[Text]:
 
 
 def row(one: Recipe) -> dict[str, Any]:
-    """What is known of a recipe."""
+    """Return everything about a recipe as it is printed in JSON."""
     return {
         "recipe": one.name,
         "config": PREFIX + one.name,

@@ -1,4 +1,4 @@
-"""seqcli runs, seqcli info: what has been trained."""
+"""seqcli runs and seqcli info: listing all runs, and showing one."""
 
 import time
 from pathlib import Path
@@ -37,7 +37,7 @@ def runs(runs_dir: RunsDir = "runs", json: Json = False) -> None:
 
 
 def _table(found: list[Run], width: int) -> Table:
-    """The runs, a line each: where it is narrow, without what matters least."""
+    """Make a table with a line for each run. On a narrow terminal the least important columns are left out."""
     columns = {key: [_shown(_row(run)[key]) or "-" for run in found] for key in ("run", "task", "model", "step")}
     columns["val_loss"] = [_shown(run.val_loss) or "-" for run in found]
     columns["when"] = [_ago(run.finished_at) for run in found]
@@ -116,6 +116,7 @@ def info(
 
 
 def _row(run: Run) -> dict[str, Any]:
+    """Return what is shown of a run."""
     c = run.options
     return {
         "run": run.name,
@@ -129,13 +130,14 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """A value for people and for tables: a fraction with four places, what is not known as nothing."""
+    """Return a value as text: a fraction with four decimal places, and None as an empty text."""
     if isinstance(value, float):
         return console.figure("{:.4f}", value)
     return "" if value is None else str(value)
 
 
 def _ago(then: float) -> str:
+    """Return how long ago a time was, in words; `then` is in seconds since 1970."""
     seconds = time.time() - then
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

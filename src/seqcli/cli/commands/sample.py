@@ -1,4 +1,7 @@
-"""seqcli sample: text from a language model."""
+"""seqcli sample: generating text with a language model.
+
+Flags such as --temperature are the fields of SamplingOptions in core/decoding/options.py.
+"""
 
 import os
 import shlex
@@ -35,7 +38,7 @@ def sample(
     """Write text with a trained language model: [bold]seqcli sample --prime hello[/]"""
     if text:
         raise ConfigError(misplaced(console.typed(" ".join(text)), runs_dir))
-    if threads:  # NumPy's products ask once, when it is imported
+    if threads:  # NumPy reads this only once, when it is imported
         os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     options |= {"stop": console.typed(options["stop"]) or None} if "stop" in options else {}
     asked, prime = made(SamplingOptions, options), console.typed(prime)
@@ -59,7 +62,7 @@ def sample(
         console.write()
         return
     samples = model.samples(prime, **options)
-    apart = any("\n" in found.text for found in samples)  # samples of several lines
+    apart = any("\n" in found.text for found in samples)  # samples of several lines are separated by a rule
     for k, found in enumerate(samples):
         if json:
             console.print_json(asdict(found))
@@ -70,7 +73,7 @@ def sample(
 
 
 def misplaced(text: str, runs_dir: str) -> str:
-    """What to type instead of a text, or a run, that stands without its option."""
+    """Return the error for a text, or the name of a run, that was given without its option: what to type instead."""
     if any((place / CONFIG).is_file() for place in (Path(text), Path(runs_dir, text))):
         return f"A run is named by --run: seqcli sample --run {shlex.quote(text)}"
     return f"The text to go on from is given by --prime: seqcli sample --prime {shlex.quote(text)}"

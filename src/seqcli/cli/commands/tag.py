@@ -1,4 +1,4 @@
-"""seqcli tag: a label for every word of a text."""
+"""seqcli tag: tagging every word of a text."""
 
 import sys
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def tag(
         raise ConfigError(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}.")
     place = chosen(run, runs_dir, "tag", quiet=quiet or json)
     model = runs.load(place, runs_dir=runs_dir, device=device, threads=threads, task="tag")
-    person = format is None and console.stdout_is_terminal()  # who asks for a format gets it
+    person = format is None and console.stdout_is_terminal()  # an explicit --format is obeyed on a terminal too
     if format is None:
         trained_on = model.plan.files[0] if model.plan.files else ""
         format = "conllu" if trained_on.endswith(".conllu") else "tsv"
@@ -91,7 +91,10 @@ class TagPrinter(Printer):
 
 
 def in_columns(tagged: "Tagged", width: int) -> list[Text]:
-    """Words with their tags below, in as many rows as the width asks for; words never seen in training in italics."""
+    """Return words with their tags below them, in as many rows as are needed for the width.
+
+    Words that training never saw are in italics.
+    """
     rows: list[Text] = []
     above, below = Text(no_wrap=True), Text(no_wrap=True)
     words, tags = map(console.shown, tagged.words), map(console.shown, tagged.tags)
@@ -106,7 +109,10 @@ def in_columns(tagged: "Tagged", width: int) -> list[Text]:
 
 
 def conllu(text: str, tagged: "Tagged", column: str, number: int) -> str:
-    """One sentence as CoNLL-U, with the tags in their column; words that stand together are marked as such."""
+    """Return a sentence in CoNLL-U, with the tags in their column.
+
+    A word that is followed by another one without a space is marked with SpaceAfter=No. `number` is that of the line.
+    """
     place = {"upos": 3, "xpos": 4, "feats": 5}[column]
     lines, at = [f"# sent_id = {number}", f"# text = {' '.join(text.split())}"], 0
     for k, (word, tag) in enumerate(zip(tagged.words, tagged.tags, strict=True), 1):

@@ -1,4 +1,7 @@
-"""seqcli train: a model from a text, from pairs, or from what is labelled."""
+"""seqcli train: training a model on a text, on pairs of texts, or on labelled texts.
+
+Most flags are the fields of the options of the tasks, core/tasks/*/options.py and core/options.py.
+"""
 
 import shlex
 import signal
@@ -20,10 +23,10 @@ from seqcli.core.tasks.registry import task_for
 from seqcli.core.tasks.union import all_options, build, check
 from seqcli.errors import ConfigError
 
-if TYPE_CHECKING:  # what trains and draws is imported when it does: a shell's completion has no time for it
+if TYPE_CHECKING:  # modules that train and draw are imported when they are used, so that completion is fast
     from seqcli.core.events import Event
 
-NAMING = ("files", "source", "target")  # options that name what is trained on
+NAMING = ("files", "source", "target")  # options that name the training data
 
 
 @with_flags(training_flags(), FIRST)
@@ -123,14 +126,17 @@ def train(
 
 
 def said(config_files: list[str]) -> str:
-    """These configuration files as they were given."""
+    """Return the --config options as they were typed."""
     return "".join(f"--config {shlex.quote(source)} " for source in config_files)
 
 
 def run_training(
     events: "Generator[Event, None, None]", *, runs_dir: str, quiet: bool = False, json: bool = False
 ) -> None:
-    """Draw a training to its end; after Ctrl-C, save a checkpoint, say how to go on, and exit with 130."""
+    """Run a training to its end and show it.
+
+    After Ctrl-C it saves a checkpoint, tells the user how to continue, and exits with code 130.
+    """
     from seqcli.cli.progress import drawer
     from seqcli.core.events import Started, Stepped
 
@@ -155,9 +161,10 @@ def run_training(
 
 
 def merged(config_files: list[str], options: dict[str, Any], files: list[str] | None) -> dict[str, Any]:
-    """The options in these YAML files, later ones over earlier ones, under what was typed.
+    """Merge the options in these YAML files with those that were typed.
 
-    Raises ConfigError with all that is wrong in any of them.
+    A later file wins over an earlier one, and what was typed wins over all files. Raises ConfigError, which lists
+    everything that is wrong in any of them.
     """
     values: dict[str, Any] = {}
     problems = []
@@ -172,11 +179,14 @@ def merged(config_files: list[str], options: dict[str, Any], files: list[str] | 
 
 
 class Interruptible:
-    """Within, the first Ctrl-C only sets `now`, so that a step can be finished; a second one stops at once."""
+    """A context manager in which the first Ctrl-C, or SIGTERM, only sets `now`, so that a step can be finished.
+
+    A second one, or one before `started` is set, raises KeyboardInterrupt at once.
+    """
 
     def __init__(self) -> None:
         self.now = False
-        self.started = False  # before that there is nothing to save
+        self.started = False  # until then there is nothing to save
 
     def __enter__(self) -> "Interruptible":
         self._before = signal.signal(signal.SIGINT, self._handle)

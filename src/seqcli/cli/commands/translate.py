@@ -1,4 +1,8 @@
-"""seqcli translate: texts through an encoder-decoder."""
+"""seqcli translate: translating texts with an encoder-decoder.
+
+Flags such as --beam are the fields of SearchOptions in core/decoding/options.py. They are given to Translator.translate
+in core/tasks/translate/trained.py; the beam search itself is core/decoding/search.py.
+"""
 
 import shlex
 import sys
@@ -23,7 +27,7 @@ from seqcli.errors import CheckpointError, ConfigError, DataError
 if TYPE_CHECKING:
     from seqcli.core.tasks.translate.trained import Translation, Translator
 
-AT_ONCE = 1000  # pairs of a file that are translated before the first of them is printed
+AT_ONCE = 1000  # this many pairs of a file are translated before any of them is printed
 
 
 @with_flags(flags_of(SearchOptions))
@@ -82,7 +86,7 @@ def translate(
 
 
 class TranslationPrinter(Printer):
-    """Prints translations; says on stderr what happened to which line."""
+    """Prints translations, and on stderr warnings about lines that were cut or have unknown words."""
 
     nothing: ClassVar = {"source": None, "translation": None}
 
@@ -125,14 +129,17 @@ class TranslationPrinter(Printer):
 
 
 def one_line(text: str) -> str:
-    """The text with spaces for line ends, which a model of bytes may write: one line in is one line out."""
+    """Return a text with its line ends replaced by spaces, so that one line of input gives one line of output.
+
+    A model of bytes may write line ends.
+    """
     return " ".join(text.splitlines())
 
 
 def translate_pairs(
     model: "Translator", pairs: Sequence[tuple[str, str]], options: dict[str, Any], out: TranslationPrinter
 ) -> None:
-    """The sources of pairs, and the figures of their translations against the targets on stderr."""
+    """Translate the sources of pairs, and print on stderr how well the translations agree with the targets."""
     import time
 
     from seqcli.core.tasks.translate.trained import scores
@@ -155,7 +162,11 @@ def translate_pairs(
 
 
 def train_first(file: str | None, runs_dir: str, settings: dict[str, Any], *, sure: bool, quiet: bool) -> None:
-    """There is no model: train one on FILE, when the user wants to. Raises CheckpointError with what to type else."""
+    """Train a model on FILE, because there is none yet; `sure` does so without asking.
+
+    Raises CheckpointError, which says what to type, if there is no FILE, or if the user does not want to train now or
+    cannot be asked.
+    """
     words = ["seqcli", "train", file or "pairs.tsv"]
     words += [] if words[-1].endswith(".tsv") else ["--task", "translate"]
     words += ["--skip-bad-lines"] if settings["skip_bad_lines"] else []

@@ -1,1 +1,1 @@
-"""Values as pictures: in the terminal, in a file, on a page."""
+"""Drawing values: as text in the terminal, as pictures in .svg and .png files, and as HTML pages."""

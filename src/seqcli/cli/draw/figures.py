@@ -1,4 +1,4 @@
-"""What was measured: a line for each figure; for labels the figures of each, and what was taken for what."""
+"""Metrics as text: a line for each metric and, for models with labels, tables of the labels and of the mistakes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,24 +8,24 @@ from rich.table import Table
 from seqcli.cli import console
 from seqcli.core.metrics.names import NAMES, OF_LABELS
 
-MOST = 12  # confusions that are shown
-WIDTH = 24  # columns of the names
+MOST = 12  # how many kinds of mistakes are shown
+WIDTH = 24  # the width of the column of names
 
 
 def named_by_loss(figures: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a model with this plan, whose loss is called a squared error where it is one."""
+    """Return the metrics of a model with this plan. If its loss is a squared error, it gets that name."""
     squared = plan.get("loss") == "mse"
     return {"squared_error" if squared and name == "loss" else name: value for name, value in figures.items()}
 
 
 def in_order(*runs: Mapping[str, Any]) -> list[str]:
-    """The names of the figures that runs have, the one to look at, which is a run's first, in front."""
+    """Return the names of the metrics that any of the runs has. The first metric of the first run comes first."""
     known = [key for key in NAMES if any(key in figures for figures in runs)]
     return sorted(known, key=lambda key: key != next(iter(runs[0])))
 
 
 def lines(figures: Mapping[str, Any]) -> list[str]:
-    """The figures of one run, a line each."""
+    """Return the metrics of one run, one on each line."""
     if "beside" in figures:
         return beside_lines(figures)
     names = {key: OF_LABELS.get(key, NAMES[key][0]) if "labels" in figures else NAMES[key][0] for key in NAMES}
@@ -45,7 +45,10 @@ def beside_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def label_lines(figures: Mapping[str, Any]) -> list[str]:
-    """The figures of every label, and the most frequent mistakes, TAB separated; nothing where there are no labels."""
+    """Return the metrics of every label, and the most frequent mistakes, as TAB separated lines.
+
+    Returns an empty list for a model without labels.
+    """
     if "labels" not in figures:
         return []
     found = ["", "label\tprecision\trecall\tf1\tcount"]
@@ -58,7 +61,7 @@ def label_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def label_tables(figures: Mapping[str, Any]) -> list[Table]:
-    """The same as tables for people."""
+    """Return the same as tables for a terminal."""
     if "labels" not in figures:
         return []
     table = Table(box=None, header_style="dim", pad_edge=False)

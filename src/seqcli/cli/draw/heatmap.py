@@ -1,7 +1,9 @@
-"""A matrix of weights between two lists of tokens, drawn in a terminal: target tokens are rows, source tokens columns.
+"""Drawing attention weights in a terminal, as a map with a row for each target token and a column for each source
+token.
 
-How the columns get their names depends on the room. Names over wide cells are best; where they do not fit, short ones
-are written downwards, and long ones step down under the map. A map too wide for the terminal is cut into blocks.
+There are three styles for the names of the columns. If there is room, they stand above wide columns ("flat").
+Otherwise short names are written downwards ("down"), and long ones stand below the map, like steps, each on a line of
+its own ("steps"). A map that is too wide for the terminal is cut into blocks.
 
       flat     Der  Hund        down  D H        steps   The  ██ ·
          The  ████   ·                e u                dog  ·  ██
@@ -22,31 +24,32 @@ from seqcli.cli import console
 from seqcli.cli.draw.labels import clusters, cut, padded, visible
 
 BLOCKS = "·░▒▓█"
-LEVELS = (0.05, 0.2, 0.4, 0.7)  # from here on the next of BLOCKS
-# dark to bright, each brighter than the one before: it reads on any background, in grey, and without red or green
+LEVELS = (0.05, 0.2, 0.4, 0.7)  # the smallest weight of each of BLOCKS but the first
+# Colours from dark to bright. As each is brighter than the one before, the map can be read on any background, in grey,
+# and by people who do not see the difference of red and green.
 RAMP = ((24, 22, 46), (52, 42, 108), (104, 48, 142), (170, 60, 128), (226, 98, 92), (248, 164, 92), (252, 236, 170))
-MAX_NAME = 16  # columns wider than this are cut
-MAX_DOWN = 4  # characters that can be read downwards
-BRIGHT = 0.38  # from here on dark digits are easier to read than light ones
-NUMBER = 0.005  # weights that round to a percent have it written into a cell that has room
+MAX_NAME = 16  # the name of a column is cut to this width
+MAX_DOWN = 4  # names with at most this many characters may be written downwards
+BRIGHT = 0.38  # on the colours of larger weights dark digits are easier to read than light ones
+NUMBER = 0.005  # the smallest weight that is written into its cell, in percent
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How columns are drawn: the width of the row names, of a column, how many fit side by side, the names' lines."""
+    """How the columns are drawn."""
 
-    style: str  # flat, down or steps
-    gutter: int
-    pitch: int
-    per_block: int
+    style: str  # how their names are written: flat, down or steps
+    gutter: int  # the width of the names of the rows
+    pitch: int  # the width of a column
+    per_block: int  # how many columns stand side by side
 
     @property
     def middle(self) -> int:
-        """What stands before a sign in the middle of a column."""
+        """The number of spaces before a single character in the middle of a column."""
         return (self.pitch - 1) // 2
 
     def lines(self, names: Sequence[str], rows: int) -> tuple[int, int]:
-        """What to keep small: blocks, then lines."""
+        """Return the number of blocks and of lines, by which layouts are compared: fewer are better."""
         blocks = math.ceil(len(names) / self.per_block)
         height = {"flat": 1, "down": max(len(list(clusters(name))) for name in names), "steps": self.per_block}
         return blocks, blocks * (rows + height[self.style])
@@ -55,9 +58,10 @@ class Layout:
 def heatmap(
     source: Sequence[str], target: Sequence[str], weights: Sequence[Sequence[float]], *, width: int, color: bool
 ) -> list[Text]:
-    """The lines of the map, none wider than `width` columns; `weights[t][s]` in 0..1.
+    """Return the lines of the map, at most `width` columns wide. weights[t][s] are numbers from 0 to 1.
 
-    With `color`, weights are background shades, and percents where there is room; without, they are blocks.
+    With `color`, a weight is the colour of a cell and, if there is room, a number of percent. Without, it is one of the
+    characters in BLOCKS.
     """
     assert len(weights) == len(target), "one row of weights for each target token"
     assert all(len(row) == len(source) for row in weights), "one weight for each source token"
@@ -84,7 +88,7 @@ def heatmap(
 
 
 def scale(*, color: bool) -> Text:
-    """What the shades mean, in one line."""
+    """Return a line that says which colours or characters stand for which weights."""
     if color:
         shades = [Text("  ", Style(bgcolor=_shade(k / 9))) for k in range(10)]
         return Text.assemble(("0 ", "dim"), *shades, (" 100 %", "dim"))
@@ -96,7 +100,7 @@ def scale(*, color: bool) -> Text:
 def show(
     source: Sequence[str], target: Sequence[str], weights: Sequence[Sequence[float]], *, with_scale: bool = False
 ) -> None:
-    """Print the map to stdout as it fits there, in colour where the terminal has enough of them."""
+    """Print the map to stdout, in its width, and in colour if the terminal has enough colours."""
     out = console.stdout
     color = out.is_terminal and not out.no_color and out.color_system in ("256", "truecolor")
     for line in heatmap(source, target, weights, width=out.width, color=color):
@@ -106,8 +110,8 @@ def show(
 
 
 def _layout(columns: Sequence[str], rows: Sequence[str], width: int) -> Layout:
-    """The layout with the fewest blocks, then the fewest lines; the first of equals."""
-    gutter = min(max(map(cell_len, rows)), max(2, width // 3 - 1)) + 1  # what row names need, up to a third
+    """Return the layout with the fewest blocks and, of those, the fewest lines; the first of equals."""
+    gutter = min(max(map(cell_len, rows)), max(2, width // 3 - 1)) + 1  # as the names need, but a third of all at most
     tries = (_fitted(style, pitch, columns, gutter, width) for style, pitch in _styles(columns))
     found = [layout for layout in tries if layout is not None]
     if not found:  # narrower than anything sensible
@@ -116,7 +120,7 @@ def _layout(columns: Sequence[str], rows: Sequence[str], width: int) -> Layout:
 
 
 def _styles(columns: Sequence[str]) -> list[tuple[str, int]]:
-    """The styles that suit the names, the more readable first, each with the width of its columns."""
+    """Return the styles that suit the names, with the width of a column, the most readable first."""
     characters = [list(clusters(name)) for name in columns]
     widest, longest = max(map(cell_len, columns)), max(map(len, characters))
     styles = [("flat", widest + 1)]
@@ -128,14 +132,14 @@ def _styles(columns: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _fitted(style: str, pitch: int, columns: Sequence[str], gutter: int, width: int) -> Layout | None:
-    """The layout with as few, even blocks as the width allows; None where not one column fits."""
+    """Return the layout with as few blocks as the width allows, of nearly equal width; None if no column fits."""
     most = max(gutter, width // 3)
     while (per_block := (width - gutter) // pitch) > 0:
         per_block = math.ceil(len(columns) / math.ceil(len(columns) / per_block))
         layout = Layout(style, gutter, pitch, per_block)
         if style != "steps":
             return layout
-        # names stand to the left of their columns, the first of a block have the least room
+        # the names stand to the left of their columns, so the first ones of a block have the least room
         places = [gutter + layout.middle + pitch * (k % per_block) - 1 for k in range(len(columns))]
         lacking = max(cell_len(name) - place for name, place in zip(columns, places, strict=True))
         if lacking <= 0 or gutter == most:
@@ -155,7 +159,7 @@ def _flat(names: Sequence[str], layout: Layout) -> list[Text]:
 def _down(names: Sequence[str], layout: Layout) -> list[Text]:
     split = [list(clusters(name)) for name in names]
     height = max(map(len, split))
-    stood = [[""] * (height - len(name)) + name for name in split]  # on the map, all of them
+    stood = [[""] * (height - len(name)) + name for name in split]  # short names stand at the bottom, next to the map
     return [
         _line(" " * layout.gutter + "".join(padded(mark, layout.pitch, "center") for mark in marks))
         for marks in zip(*stood, strict=True)
@@ -186,7 +190,7 @@ def _cell(weight: float, pitch: int, color: bool) -> Text:
 
 
 def _shade(weight: float) -> Color:
-    """The ramp's colour; small weights are spread, since most are small."""
+    """Return the colour of a weight. Its square root is taken first, so that the many small weights differ visibly."""
     place = math.sqrt(weight) * (len(RAMP) - 1)
     k = min(int(place), len(RAMP) - 2)
     return Color.from_rgb(*(round(a + (b - a) * (place - k)) for a, b in zip(RAMP[k], RAMP[k + 1], strict=True)))

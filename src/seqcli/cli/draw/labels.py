@@ -1,4 +1,4 @@
-"""Tokens as people can see them, in one line and in terminal columns."""
+"""Making tokens visible, and fitting text into columns of a terminal."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ ELLIPSIS = "…"
 
 
 def visible(token: str) -> str:
-    """The token in one line: spaces as ␣, line ends as ⏎, nothing at all as ∅, the end as ∎, other unseen
-    characters as \\uXXXX.
+    """Return a token in a visible form, on one line.
+
+    A space becomes ␣, a line end ⏎, an empty token ∅ and <eos> ∎. Other invisible characters become \\uXXXX.
     """
     if token == "<eos>":
         return "∎"
@@ -27,11 +28,12 @@ def visible(token: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as a heading: any run of spaces and line ends is a space, other unseen characters are \\uXXXX."""
+    """Return a text on one line: spaces and line ends become single spaces, other invisible characters \\uXXXX."""
     return " ".join("".join(map(_sign, word)) for word in text.split())
 
 
 def _sign(char: str) -> str:
+    """Return one character in a visible form; see `visible`."""
     if char in SIGNS:
         return SIGNS[char]
     category = unicodedata.category(char)
@@ -43,7 +45,10 @@ def _sign(char: str) -> str:
 
 
 def clusters(text: str) -> Iterator[str]:
-    """The characters as a reader counts them: each with its marks, joined emoji as one."""
+    """Yield the characters of a text as a reader counts them.
+
+    A letter with its marks is one, and so is an emoji that is made of several code points.
+    """
     cluster = ""
     for char in text:
         if cluster and not _joins(cluster, char):
@@ -55,6 +60,7 @@ def clusters(text: str) -> Iterator[str]:
 
 
 def _joins(cluster: str, char: str) -> bool:
+    """Return whether a code point belongs to the same character as the code points before it."""
     if cluster.endswith(JOINER) or char == JOINER or cell_len(char) == 0 or unicodedata.category(char)[0] == "M":
         return True
     if "\U0001f3fb" <= char <= "\U0001f3ff":  # skin tones
@@ -67,7 +73,7 @@ def _is_flag_half(char: str) -> bool:
 
 
 def cut(text: str, width: int) -> str:
-    """The text in at most `width` terminal columns; what was cut off is an ellipsis."""
+    """Return the text cut to at most `width` terminal columns. If anything is cut off, it ends with an ellipsis."""
     if cell_len(text) <= width:
         return text
     kept = ""
@@ -79,7 +85,7 @@ def cut(text: str, width: int) -> str:
 
 
 def padded(text: str, width: int, align: str = "left") -> str:
-    """The text in exactly `width` terminal columns, `align` being left, right or center."""
+    """Return the text cut or padded to exactly `width` terminal columns. `align` is left, right or center."""
     text = cut(text, width)
     room = width - cell_len(text)
     before = {"left": 0, "center": room // 2, "right": room}[align]

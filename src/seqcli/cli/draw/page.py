@@ -1,4 +1,4 @@
-"""Pictures as web pages: one file, no script, nothing from the network, light or dark as the reader likes it."""
+"""Pictures as HTML pages: one file, no scripts, nothing from the network, light or dark as the reader prefers."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from seqcli.cli.draw.labels import visible
 from seqcli.cli.draw.placing import place
 
 Points = Sequence[tuple[int, float]]
-LETTER, LINE = 7.0, 14.0  # what a letter and a line take up in a picture's 12-pixel font, about
+LETTER, LINE = 7.0, 14.0  # about the width of a letter and the height of a line in a picture, in pixels
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1d2330; --faint: #667085; --line: #d5dae3;
@@ -58,7 +58,10 @@ def _page(title: str, style: str, body: str) -> str:
 
 
 def attention_page(title: str, source: Sequence[str], target: Sequence[str], weights: Sequence[Sequence[float]]) -> str:
-    """The weights as a table: a row for each target token, a column for each source token, percents in the cells."""
+    """Return a page with attention weights as a table.
+
+    It has a row for each target token, a column for each source token, and percents in the cells.
+    """
     names = [visible(token) for token in source]
     short = ' class="short"' if max(map(len, names)) <= 2 else ""
     head = "".join(f'<th scope="col"><span dir="auto">{escape(name)}</span></th>' for name in names)
@@ -76,6 +79,7 @@ def attention_page(title: str, source: Sequence[str], target: Sequence[str], wei
 
 
 def _cell(weight: float) -> str:
+    """Return a cell of the table for one weight; a weight that is not finite counts as 0."""
     weight = min(max(weight, 0.0), 1.0) if math.isfinite(weight) else 0.0
     strong = ' class="strong"' if weight > 0.5 else ""
     number = f"{weight * 100:.0f}" if weight >= 0.005 else ""
@@ -83,7 +87,7 @@ def _cell(weight: float) -> str:
 
 
 def loss_page(title: str, label: str, train: Points, valid: Points) -> str:
-    """The curves, and the evaluations as a table."""
+    """Return a page with the curves of the losses, and the evaluations as a table."""
     best = min(valid, key=lambda point: point[1], default=None)
     key = '<span class="key">training</span>' if train else ""
     key += ' <span class="key v">validation</span>' if valid else ""
@@ -102,6 +106,7 @@ def loss_page(title: str, label: str, train: Points, valid: Points) -> str:
 
 
 def _chart(label: str, train: Points, valid: Points, best: tuple[int, float] | None) -> str:
+    """Return the learning curves as an SVG element, with a dot at the best evaluation."""
     width, height, left, top, bottom = 720, 400, 56, 24, 40
     every = [*train, *valid]
     steps, losses = _axis([step for step, _ in every]), _axis([loss for _, loss in every])
@@ -202,7 +207,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _axis(values: Sequence[float]) -> list[float]:
-    """Five to eight round numbers; all values lie between the first and the last of them."""
+    """Return five to eight round numbers for an axis; all values lie between the first and the last of them."""
     low, high = _span(values)
     raw = (high - low) / 7
     size = 10.0 ** math.floor(math.log10(raw))
@@ -211,7 +216,7 @@ def _axis(values: Sequence[float]) -> list[float]:
 
 
 def plane_page(title: str, words: Sequence[str], points: Sequence[tuple[float, float]]) -> str:
-    """Words at their points in the plane."""
+    """Return a page with words at their points in the plane."""
     width, height, edge = 900, 700, 40
     (x0, x1), (y0, y1) = (_span([point[axis] for point in points]) for axis in (0, 1))
     names = [visible(word) for word in words]

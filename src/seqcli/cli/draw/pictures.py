@@ -1,4 +1,4 @@
-"""Pictures in files, from plain values: .html is written here, .png and .svg by matplotlib, which is optional."""
+"""Writing pictures of plain values to files: .html without help, .png and .svg by matplotlib, which is optional."""
 
 import io
 import logging
@@ -23,10 +23,10 @@ if TYPE_CHECKING:  # imported when a picture is drawn; it takes half a second
 SUFFIXES = (".svg", ".png", ".html")
 TRAIN, VALID = "#9aa5b8", "#d1495b"
 DPI = 150
-LETTERS_PER_INCH = 9  # of the heading
-VECTORS = 10_000  # cells; more of them are stored as an image, also in an .svg
-LARGEST = 40.0  # inches; at 150 dots an inch matplotlib can still make the file
-# fonts with Korean, Chinese or Japanese letters, as systems ship them
+LETTERS_PER_INCH = 9  # about how many letters of the heading fit into an inch
+VECTORS = 10_000  # a map with more cells is stored as an image, also within an .svg
+LARGEST = 40.0  # the largest width or height in inches, of which matplotlib can still make a file
+# fonts with Korean, Chinese or Japanese letters that come with common systems
 CJK_FONTS = (
     "Noto Sans CJK KR",
     "Noto Sans CJK JP",
@@ -54,7 +54,7 @@ CJK_FONTS = (
 
 @dataclass(frozen=True)
 class Losses:
-    """What a training's curve is made of: (step, loss) pairs in order, and the name of the loss with its unit."""
+    """The learning curves of a training: (step, loss) pairs in order, and the name of the loss with its unit."""
 
     train: Sequence[tuple[int, float]]
     valid: Sequence[tuple[int, float]]
@@ -68,7 +68,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Attention:
-    """The weights of one translation, `weights[t][s]` in 0..1, rows being target tokens."""
+    """The attention weights of one translation: weights[t][s], from 0 to 1, of target token t and source token s."""
 
     source: Sequence[str]
     target: Sequence[str]
@@ -98,13 +98,13 @@ Picture = Losses | Attention | Plane | Fan
 
 
 def check_suffix(path: Path) -> None:
-    """Raises ConfigError when the name does not say which kind of picture it is."""
+    """Raise ConfigError unless the file name ends with one of the SUFFIXES."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}: that says what to draw.")
 
 
 def draw(picture: Picture, path: Path, title: str) -> None:
-    """Write the picture in the format that the name's end says. Raises ConfigError, OSError."""
+    """Write a picture to a file, in the format that the end of its name says. Raises ConfigError or OSError."""
     check_suffix(path)
     title = one_line(title)
     if path.suffix.lower() == ".html":
@@ -128,6 +128,10 @@ def draw(picture: Picture, path: Path, title: str) -> None:
 
 
 def _save(path: Path, title: str, *, size: tuple[float, float], plot: Callable[["Axes"], None]) -> None:
+    """Let `plot` draw into a matplotlib figure of this size, in inches, and write that to a file.
+
+    Raises ConfigError when matplotlib is not installed.
+    """
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -172,7 +176,7 @@ def _write(figure: "Figure", path: Path) -> None:
 
 
 def _fonts() -> list[str]:
-    """The fonts to look for a letter in, one after the other."""
+    """Return the names of fonts in which letters are looked for, one font after the other."""
     from matplotlib import font_manager
 
     known = {font.name for font in font_manager.fontManager.ttflist}
@@ -180,6 +184,7 @@ def _fonts() -> list[str]:
 
 
 def _losses(axes: "Axes", picture: Losses) -> None:
+    """Draw the learning curves, and a circle around the best evaluation."""
     if picture.train:
         axes.plot(*zip(*picture.train, strict=True), color=TRAIN, label="training", linewidth=1.4)
     if picture.valid:
@@ -211,6 +216,7 @@ def _fan(axes: "Axes", picture: Fan) -> None:
 
 
 def _plane(axes: "Axes", picture: Plane) -> None:
+    """Draw words as points, with their names where they cover nothing (see placing.py)."""
     from matplotlib.text import Text
 
     axes.plot(*zip(*picture.points, strict=True), "o", color=TRAIN, markersize=3)
@@ -220,12 +226,12 @@ def _plane(axes: "Axes", picture: Plane) -> None:
     axes.margins(0.08)
     style: Any = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
     line = {"arrowstyle": "-", "color": TRAIN, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1}
-    names: list[Any] = [  # matplotlib says that they may have no line, which they have
+    names: list[Any] = [  # for matplotlib's types an annotation may have no line, but these have one
         axes.annotate(visible(word), point, (0, 0), in_layout=False, arrowprops=dict(line), **style)
         for word, point in zip(picture.words, picture.points, strict=True)
     ]
     figure: Any = axes.figure
-    figure.draw_without_rendering()  # only then it is known how large things are
+    figure.draw_without_rendering()  # sizes are known only after this
     frame, inch = axes.get_window_extent(), 72 / figure.dpi
     points = (axes.transData.transform(picture.points) - frame.p0) * inch
     sizes = [(box.width * inch, box.height * inch) for box in map(Text.get_window_extent, names)]
@@ -235,7 +241,7 @@ def _plane(axes: "Axes", picture: Plane) -> None:
 
 
 def _size(picture: Attention) -> tuple[float, float]:
-    """Inches: a square for every weight, room for the names around them, and a limit to it all."""
+    """Return the size of the picture in inches: room for a square for each weight, and for the names; with a limit."""
     rows, columns = len(picture.target), len(picture.source)
     beside = 0.1 * max(map(len, picture.target)) + 1.6
     above = 0.1 * max(map(len, picture.source)) + 1.0
@@ -243,6 +249,7 @@ def _size(picture: Attention) -> tuple[float, float]:
 
 
 def _attention(axes: "Axes", picture: Attention) -> None:
+    """Draw attention weights as a map: a column for each source token, a row for each target token."""
     weights = [[w if math.isfinite(w) else 0.0 for w in row] for row in picture.weights]
     many = len(picture.source) * len(picture.target) > VECTORS
     edge = {"linewidth": 0} if many else {"edgecolors": "#e4e8ef", "linewidth": 0.4}

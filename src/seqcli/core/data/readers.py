@@ -20,8 +20,8 @@ Invalid = Literal["error", "replace"]
 def find_texts(files: Iterable[str | Path]) -> list[Path]:
     """Return the paths of text files: the files named, and all .txt files in the directories named.
 
-    The files in a directory are sorted. Raises ConfigError for what is no name; DataError when something is missing,
-    cannot be read, or when all files are empty.
+    The files in a directory are sorted. Raises ConfigError for anything that is no name; DataError when something is
+    missing or cannot be read, or when all files are empty.
     """
     found: list[Path] = []
     for path in map(path_of, files):
@@ -41,11 +41,11 @@ def find_texts(files: Iterable[str | Path]) -> list[Path]:
 
 
 def path_of(name: str | Path) -> Path:
-    """Return the path of one file. Raises ConfigError for what names no file, such as a list of names or nothing."""
+    """Return the path of one file. Raises ConfigError for an empty name, and for anything that is no name."""
     if not isinstance(name, (str, os.PathLike)):
         raise ConfigError(f"A file is named by a text or a path, not by {SHORT.repr(name)}; give one at a time.")
     if not os.fspath(name):
-        raise ConfigError("The name of a file is empty.")  # and is not that of the current directory
+        raise ConfigError("The name of a file is empty.")  # as a Path it would be the current directory
     return Path(name)
 
 
@@ -194,9 +194,9 @@ MEND = "Mend it, or pass such lines over with --skip-bad-lines."
 
 
 def bad_line(path: Path, number: int, what: str, line: str, advice: str = "") -> DataError:
-    """The error for a line that is not as it should be: where it is, what is wrong, how it begins, and what to do.
+    """Return the error for a bad line, which says where it is, what is wrong, how it begins, and what to do.
 
-    `number` counts from 1.
+    `number` is the number of the line, counted from 1.
     """
     shown = line if len(line) <= 60 else line[:57] + "..."
     return DataError(f"{path}, line {number}: {what}: {shown!r}." + (f" {advice}" if advice else ""))

@@ -15,14 +15,19 @@ class Embedding(nn.Embedding):
         super().__init__(vocab_size, dim)
 
     def reset_parameters(self) -> None:
-        """Called by torch's constructor. Does nothing on the meta device, where networks are made without memory first
-        and are initialized later (see layers.start)."""
+        """Set the initial values when torch's constructor calls this, except on the meta device.
+
+        Networks are first made there, without memory, and initialized later (see layers.start).
+        """
         if not self.weight.is_meta:
             self.initialize(None)
 
     def initialize(self, generator: torch.Generator | None) -> None:
-        """Set the initial values. Random numbers come from `generator`, or from torch's default generator with None,
-        for an embedding made outside of a network."""
+        """Set the initial values.
+
+        Random numbers come from `generator`. None uses torch's default generator, for an embedding that is made outside
+        of a network.
+        """
         nn.init.normal_(self.weight, std=self.spread, generator=generator)
 
     def freeze_rows(self, rows: Tensor) -> None:

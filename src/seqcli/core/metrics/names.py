@@ -1,4 +1,4 @@
-"""What figures are called, and how they are written, in the order in which people look at them."""
+"""The names of all metrics for people, and the formats of their values, in the order in which they are shown."""
 
 NAMES = {
     "spearman": ("Spearman's correlation", "{:.4f}"),
@@ -42,4 +42,4 @@ NAMES = {
     "sentences_per_s": ("sentences/s", "{:,.0f}"),
     "signature": ("signature", "{}"),
 }
-OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # what these are for taggers and classifiers
+OF_LABELS = {"accuracy": "accuracy", "loss": "loss (nats)"}  # names that differ for taggers and classifiers

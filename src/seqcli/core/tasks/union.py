@@ -26,7 +26,7 @@ from seqcli.core.tasks.registry import TASKS, task_for
 from seqcli.errors import ConfigError
 
 Problem = tuple[str, str]  # the name of an option, and the sentence that says what is wrong with it
-BESIDE = ("run", "runs_dir", "config", "resume", "json", "quiet")  # what is given beside the options of a training
+BESIDE = ("run", "runs_dir", "config", "resume", "json", "quiet")  # flags of `train` that are no options of a training
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Known:
 
     @property
     def default(self) -> str | None:
-        """What it is if no value is given, in words, for each of its tasks; None for a switch that is off in all."""
+        """Its default in words, for each of its tasks; None for a switch that is off by default in all of them."""
         if self.name == "task":
             return "from the file's name: " + ", ".join(
                 f"{' and '.join(known.suffixes)} is {known.name}" for known in TASKS.values() if known.suffixes
@@ -142,10 +142,11 @@ def check(values: object, where: str = "") -> dict[str, Any]:
 
 
 def build(values: object, where: str = "", beside: Iterable[str] = ()) -> Any:
-    """The options of the task that these values are for, checked. Values of None are left to their defaults.
+    """Make the options of the task that these values are for. A value of None stands for the default.
 
-    Raises ConfigError with a sentence for everything that is wrong: names, types, ranges, and options that are for
-    other tasks. A misspelled name is answered with the nearest option, or with what the caller takes `beside` these.
+    Raises ConfigError with a sentence for everything that is wrong: names, types, ranges, and options of other tasks.
+    For an unknown name it suggests the most similar option, or one of `beside`, the other arguments that the caller
+    accepts.
     """
     given = {name: value for name, value in named(values, where).items() if value is not None}
     try:
@@ -193,7 +194,7 @@ def _refused(known: Known, value: Any, task: str | None = None) -> str:
 
 
 def _raise(problems: list[Problem], where: str, values: object) -> None:
-    """Raise ConfigError if there are any problems. What is wrong in a YAML file is told with its line."""
+    """Raise ConfigError if there are any problems. For values from a YAML file it also says on which line they are."""
     lines = {name.replace("-", "_"): line for name, line in getattr(values, "lines", {}).items()}
     told = []
     for name, problem in problems:

@@ -73,8 +73,8 @@ class UpdateJob(Job, Protocol):
 
 
 def previewed(examples: int, seed: int, step: int) -> int:
-    """Return the number of the example that the preview at a step shows, of so many: another one most times.
+    """Choose at random which of the `examples` examples the preview at a step shows. Returns its number.
 
-    It depends on nothing else, so that a resumed run shows the same ones.
+    It depends on the arguments alone, so a resumed run shows the same ones.
     """
     return int(np.random.default_rng((seed, PREVIEWED, step)).integers(examples))

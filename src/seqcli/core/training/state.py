@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seqcli.core.layers.dropout import hand_down
 from seqcli.core.layers.network import Network, shapes_of
+from seqcli.core.layers.seeds import salted
 from seqcli.core.training import checkpoint
 from seqcli.core.training.averaging import Averaged
 from seqcli.core.training.checkpoint import Stored
@@ -171,7 +172,7 @@ class TrainingState:
 
     def __init__(self, job: Job, content: str = "") -> None:
         self.job, self.model, self.content, c = job, job.model, content, job.plan
-        self.generator = torch.Generator(device=job.device).manual_seed(c.seed)
+        self.generator = torch.Generator(device=job.device).manual_seed(salted(c.seed, "dropout"))
         hand_down(self.model, self.generator)
         dtype = torch.bfloat16 if c.precision != "fp32" else torch.float32
         self.optimizers: list[torch.optim.Optimizer] = []
@@ -259,5 +260,5 @@ class TrainingState:
             _restore(self.generator, t["generator"])
             return []
         # generators of different devices cannot take over each other's state
-        self.generator.manual_seed(self.job.plan.seed + self.position.step)
+        self.generator.manual_seed(salted(c.seed, "dropout", self.position.step))
         return ["The run goes on on another device: not to the same bits as on the first one."]

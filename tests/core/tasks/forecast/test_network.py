@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqcli.core.cells import CELLS
 from seqcli.core.tasks.forecast import predict as predicting
+from seqcli.core.tasks.forecast.likelihood import LEVELS, LIKELIHOODS
 from seqcli.core.tasks.forecast.network import (
     DirectForecaster,
     StepForecaster,
@@ -188,7 +189,7 @@ def direct_by_definition(model: DirectForecaster, given: Batch, b: int, j: int, 
     assert model.from_known is not None
     u = silu(u + model.from_known.weight @ torch.cat((given.known[b, C + j], given.static[b])))
     v = u + silu(model.deeper.weight @ u + model.deeper.bias)
-    raw = model.out.weight @ v + model.out.bias + model.head.start().double()
+    raw = model.out.weight @ v + model.out.bias + model.begin[j]
     return raw + m if model.head.size == 15 else torch.cat((raw[:1] + m, raw[1:]))
 
 
@@ -253,7 +254,7 @@ def steps_by_definition(model: StepForecaster, given: Batch, b: int) -> list[Ten
         scores = (model.choice.weight @ h + model.choice.bias).tolist()
         shares = [math.exp(s) * (k if any(known) else 1) for s, k in zip(scores, known, strict=True)]
         m = sum(share * value for share, value in zip(shares, lagged, strict=True)) / sum(shares)
-        raw = model.out.weight @ h + model.out.bias + model.head.start().double()
+        raw = model.out.weight @ h + model.out.bias + model.begin
         found.append(torch.cat((raw[:1] + m, raw[1:])))
     return found
 
@@ -329,3 +330,42 @@ def test_every_weight_matters(decode: str, seasons: str) -> None:
     (losses * real).sum().backward()
     for name, p in made.named_parameters():
         assert p.grad is not None and p.grad.isfinite().all() and p.grad.any(), name
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decode", ["direct", "sample"])
+@pytest.mark.parametrize("likelihood", ["normal", "student-t"])
+def test_a_network_begins_with_the_naive_forecast_that_is_right(decode: str, likelihood: str) -> None:
+    made: Any = build_forecaster(plan(decode=decode, seasons="4", likelihood=likelihood), KNOWN, PAST, STATIC, 1)
+    season = torch.tensor([1.0, -1.0, 0.5, 2.0])
+    again = torch.arange(C + H) % 4
+    values = season[again] + 0.01 * torch.randn(B, C + H, generator=torch.Generator().manual_seed(1))
+    given = batch(whole=True)._replace(
+        z=values[:, :C], target=values[:, C:], real=torch.ones(B, H, dtype=torch.bool), known=batch().known.float()
+    )
+    given = Batch(*(part.float() if part.is_floating_point() else part for part in given))
+    made.start_from(given)
+    made.eval()
+    raw = made(given) if decode == "direct" else made.heads(*steps_before(made, given))[:, -H:]
+    assert (raw[..., 0] - given.target).abs().max() < 0.1, "the middle is the value of a season before"
+    deviation = nn.functional.softplus(raw[..., 1])
+    assert (deviation < 0.05).all() and (deviation > 0.001).all(), "and its uncertainty is how far off that was"
+
+
+def steps_before(made: StepForecaster, given: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The outputs of the stack, the lagged values and which there are, for every step that is read or forecast."""
+    values, there, _, _ = made.sequence(given)
+    x, lagged, known = made.inputs(given, values, there, C - made.reading, C + H)
+    return made.stack(x)[0], lagged, known
+
+
+def test_quantiles_begin_as_those_of_the_errors() -> None:
+    head = LIKELIHOODS["quantile"]()
+    errors = torch.randn(4000, 3, generator=torch.Generator().manual_seed(2)) * torch.tensor([1.0, 2.0, 4.0])
+    found = head.start_from(errors, torch.ones(4000, 3, dtype=torch.bool))
+    wanted = torch.special.ndtri(torch.tensor(LEVELS)) * torch.tensor([[1.0], [2.0], [4.0]])
+    assert (found - wanted).abs().max() < 0.6
+    nothing = head.start_from(errors, torch.zeros(4000, 3, dtype=torch.bool))
+    assert torch.equal(nothing, head.start().expand(3, -1))

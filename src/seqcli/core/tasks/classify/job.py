@@ -54,7 +54,7 @@ class ClassifyJob:
         self._valid_lines, _ = self._encoded(valid, longest)
         kept = at_most(numbered(valid), self._valid_lines.lengths, options.valid_tokens, options.seed)
         self._valid_lines = self._valid_lines.select(np.flatnonzero(kept))
-        if options.valid is None:  # held-out texts that --valid-tokens leaves out are trained on after all
+        if options.valid is None:  # texts that were held out, but are too many for --valid-tokens, are trained on
             training += [text for text, out in zip(valid, kept, strict=True) if not out]
         valid = [text for text, out in zip(valid, kept, strict=True) if out]
         self._lines, cut = self._encoded(training, longest)

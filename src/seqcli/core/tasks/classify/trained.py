@@ -84,9 +84,10 @@ class Classifier(NetworkTrained):
     def classify(
         self, texts: str | Iterable[str], *, explain: bool = False, **others: NoReturn
     ) -> Classified | list[Classified]:
-        """The label of a text; of several texts a list of that. With `explain`, also how much each token weighed.
+        """Label a text, or several texts, for which a list is returned in the same order.
 
-        Raises ConfigError when the model has no such weights, DataError for what is no text.
+        With `explain` the result also says how much each token weighed. Raises ConfigError when the model has no such
+        weights, DataError for anything that is no text.
         """
         no_others(others, ("texts", "explain"))
         if isinstance(texts, str):
@@ -130,7 +131,11 @@ class Classifier(NetworkTrained):
     def evaluate(
         self, path: str | Path, *, say: Say = silent, skip_bad_lines: bool = False, **others: NoReturn
     ) -> dict[str, Any]:
-        """Figures of a file: accuracy, macro F1, loss, calibration, every label, and what was taken for what."""
+        """Measure the classifier on a file of labelled texts. Returns the metrics by name.
+
+        They are accuracy, macro F1, loss, calibration error, the metrics of every label, and the most frequent
+        mistakes. Raises DataError when the file cannot be measured on.
+        """
         self.takes_no(others)
         texts = self.read(path, skip_bad_lines=skip_bad_lines, say=say)
         if not any(t.label in set(self.labels) for t in texts):

@@ -40,12 +40,12 @@ class EmbedOptions(TextOptions):
 
     @property
     def kind(self) -> str:
-        """What is trained, in a word: part of a run's name."""
+        """One word for what is trained, which becomes part of the name of the run."""
         return self.objective
 
     @property
     def model_in_words(self) -> str:
-        """What is trained, in short."""
+        """A short description of the vectors, for lists of runs."""
         return f"{self.objective} {self.embedding_dim}"
 
     @property

@@ -33,7 +33,7 @@ FIRST = len(SPECIALS)
 
 
 class WordVectors(Trained):
-    """Words and their vectors, most frequent word first. Two words are as similar as the cosine of their vectors."""
+    """Words and their vectors, most frequent word first. How similar two words are is the cosine of their vectors."""
 
     file: ClassVar = WordVectorsFile
     plan: EmbedPlan
@@ -74,11 +74,13 @@ class WordVectors(Trained):
     def parameters(self) -> int:
         return self.matrix.numel()
 
-    # --- using ------------------------------------------------------------------------------------------------
+    # --- looking at them --------------------------------------------------------------------------------------
 
     def row(self, word: str) -> int:
-        """Return the row of a word. Raises VocabularyError, which suggests similar words, if it has no vector, and
-        ConfigError for what is no word."""
+        """Return the row of a word.
+
+        Raises VocabularyError, which suggests similar words, if it has no vector, and ConfigError if it is no text.
+        """
         if not isinstance(word, str):
             raise ConfigError(f"One word is wanted, not {SHORT.repr(word)}; ask for words one at a time.")
         split = self.tokenizer.split(word)
@@ -145,7 +147,7 @@ class WordVectors(Trained):
     # --- measuring --------------------------------------------------------------------------------------------
 
     def evaluate(self, path: str | Path, *, say: Say = silent, **others: NoReturn) -> dict[str, Any]:
-        """Spearman's correlation of cosines with people's scores, in a file of WORD TAB WORD TAB SCORE lines.
+        """Measure how well cosines agree with people's scores, in a file of WORD TAB WORD TAB SCORE lines.
 
         Returns Spearman's rank correlation and the number of pairs. Pairs with a word that has no vector do not count;
         upper and lower case are ignored if a word as it is has no vector. Raises DataError when no pair is known.

@@ -16,7 +16,7 @@ from seqcli.core.metrics.series import coverage, mase, seasonal_mae, smape
 from seqcli.core.tasks.forecast.covariates import Covariates
 from seqcli.core.tasks.forecast.frequency import Frequency
 from seqcli.core.tasks.forecast.joining import joined
-from seqcli.core.tasks.forecast.likelihood import LEVELS
+from seqcli.core.tasks.forecast.likelihood import LEVELS, LIKELIHOODS
 from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster, build_forecaster, widths
 from seqcli.core.tasks.forecast.options import ForecastOptions
 from seqcli.core.tasks.forecast.plan import ForecastPlan, Sizes, check, make_plan, names_in, seasons_in
@@ -32,6 +32,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MANY = 20  # with at least so many series, some are validated on; otherwise the last steps of each
 ENOUGH = 32  # of which at least so many, or all
+LONGEST = 1500  # steps of the longest season that is looked for
+FIRST = 2000  # windows by which the network is set before it is trained
 BATCH = 256  # windows that are evaluated at once
 MOST_VALID = 2000  # windows that are validated on at most
 SAMPLES = 50  # futures that are drawn to validate with --decode sample
@@ -97,6 +99,7 @@ class ForecastJob:
         self.valid_tokens = len(rows) * plan.horizon
         self.steps_per_epoch = max(1, -(-self.train_tokens // (plan.batch_size * plan.horizon)))
         self.vocab_size = 0
+        self._resumed = metadata is not None
         self.guessing = None
         self.spread = 1.0 if metadata is None else float(metadata["spread"])
         found = f"Seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "No season"
@@ -106,8 +109,20 @@ class ForecastJob:
     @cached_property
     def model(self) -> DirectForecaster | StepForecaster:
         """The network, with its initial weights."""
+        plan, counts = self.plan, LIKELIHOODS[self.plan.likelihood].counts
         sizes = widths(self.covariates, self._series.frequency)
-        return build_forecaster(self.plan, *sizes, self.plan.seed).to(self.device)
+        made = build_forecaster(plan, *sizes, plan.seed).to(self.device)
+        if not self._resumed:
+            rows, ends = self._drawn(FIRST, np.random.default_rng((plan.seed, *b"first windows")))
+            batch = self.history.windows(rows, ends, plan.history, plan.horizon, counts=counts)
+            made.start_from(batch.to(self.device))
+        return made
+
+    def _drawn(self, count: int, random: np.random.Generator) -> tuple[Ints, Ints]:
+        """Draw windows to train on: their series and their origins, (count,) each."""
+        drawn = random.integers(self._total[-1], size=count)
+        rows = np.searchsorted(self._total, drawn, side="right")
+        return rows, self._first[rows] + drawn - (self._total[rows] - self._count[rows])
 
     def _validation(self, series: Series) -> tuple[NDArray[np.bool_], tuple[Ints, Ints]]:
         """Choose what to validate on. Returns which series are held out at their end (S,), and rows and origins (n,).
@@ -162,9 +177,7 @@ class ForecastJob:
     def loss(self, number: int, carry: list[Tensor], done: float) -> tuple[Tensor, int, list[Tensor]]:
         plan = self.plan
         random = np.random.default_rng((plan.seed, number, *b"windows"))
-        drawn = random.integers(self._total[-1], size=plan.batch_size)  # (B,)
-        rows = np.searchsorted(self._total, drawn, side="right")
-        ends = self._first[rows] + drawn - (self._total[rows] - self._count[rows])
+        rows, ends = self._drawn(plan.batch_size, random)  # (B,) each
         counts = self.model.head.counts
         batch = self.history.windows(rows, ends, plan.history, plan.horizon, counts=counts).to(self.device)
         losses, real = self.model.loss(batch)  # (B, T), (B, T)
@@ -258,12 +271,21 @@ def read(options: ForecastOptions, files: Any, frequency: Frequency | None = Non
 
 
 def choose_seasons(options: ForecastOptions, series: Series, say: Say) -> tuple[int, ...]:
-    """Return the seasons: those of --seasons, those that the calendar suggests, or those found in the values."""
+    """Return the seasons: those of --seasons, those that the calendar suggests, or those found in the values.
+
+    Of two that the calendar suggests, like a day and a week, the longer one is kept only where it is found as well.
+    """
     if options.seasons is not None:
         return seasons_in(options.seasons)
-    if series.frequency.kind != "integers":
-        return series.frequency.seasons
-    return detect_seasons([series.of(k) for k in range(len(series))], max(2, int(series.ends.max()) // 3))
+    suggested = series.frequency.seasons
+    if len(suggested) == 1:
+        return suggested
+    longest = max(2, min(LONGEST, int(series.ends.max()) // 3))
+    found = detect_seasons([series.of(k)[-20 * longest :] for k in range(len(series))], longest)
+    if not suggested:
+        return found
+    confirmed = any(abs(season - suggested[1]) < suggested[0] for season in found)
+    return suggested if confirmed else suggested[:1]
 
 
 def check_values(plan: ForecastPlan, series: Series) -> None:

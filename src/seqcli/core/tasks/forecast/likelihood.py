@@ -38,6 +38,13 @@ class Likelihood:
         """Return the raw parameters (P,) to begin with, around a middle of 0."""
         return torch.zeros(self.size)
 
+    def start_from(self, errors: Tensor, real: Tensor) -> Tensor:
+        """Return the raw parameters (H, P) to begin with for each step, if these were the errors (B, H) of the middle.
+
+        `real` (B, H) says which errors there are.
+        """
+        return self.start().expand(errors.shape[1], -1)
+
     @abstractmethod
     def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
         """Compute the loss (...) of targets z (...) under raw parameters (..., P).
@@ -72,6 +79,11 @@ class Quantiles(Likelihood):
     def start(self) -> Tensor:
         return torch.tensor([0.3 * NormalDist().inv_cdf(level) for level in LEVELS])
 
+    def start_from(self, errors: Tensor, real: Tensor) -> Tensor:
+        at = torch.tensor(LEVELS, device=errors.device)
+        found = errors.float().masked_fill(~real, torch.nan).nanquantile(at, dim=0).T  # (H, P)
+        return torch.where(found.isnan(), self.start().to(errors.device), found)
+
     def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
         a = torch.tensor(LEVELS, device=raw.device)  # (P,)
         error = z[..., None] - raw  # (..., P)
@@ -94,6 +106,9 @@ class Normal(Likelihood):
     """A normal distribution N(m, s): m is the first raw parameter, s = softplus of the second."""
 
     size = 2
+
+    def start_from(self, errors: Tensor, real: Tensor) -> Tensor:
+        return with_deviations(self.start(), errors, real)
 
     def loss(self, raw: Tensor, z: Tensor, scale: Tensor) -> Tensor:
         m, s = raw[..., 0], F.softplus(raw[..., 1]) + LEAST
@@ -122,6 +137,9 @@ class StudentT(Likelihood):
 
     def start(self) -> Tensor:
         return torch.tensor([0.0, 0.0, 2.0])
+
+    def start_from(self, errors: Tensor, real: Tensor) -> Tensor:
+        return with_deviations(self.start(), errors, real)
 
     def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return raw[..., 0], F.softplus(raw[..., 1]) + LEAST, 2.0 + F.softplus(raw[..., 2])
@@ -174,6 +192,14 @@ class NegativeBinomial(Likelihood):
     def draw(self, raw: Tensor, scale: Tensor, random: np.random.Generator) -> Floats:
         m, r = (part.double().cpu().numpy() for part in self._parts(raw, scale))
         return np.asarray(random.negative_binomial(r, r / (r + m)) / scale.double().cpu().numpy())
+
+
+def with_deviations(start: Tensor, errors: Tensor, real: Tensor) -> Tensor:
+    """Return the parameters `start` (P,) for each step, (H, P), the second being the deviation of its errors (B, H)."""
+    found = start.to(errors.device).repeat(errors.shape[1], 1)  # (H, P)
+    squares = (errors.float() ** 2 * real).sum(0) / real.sum(0).clamp(min=1)  # (H,)
+    found[:, 1] = squares.sqrt().clamp(1e-2, 10).expm1().log()  # softplus of it is the deviation
+    return found
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {

@@ -32,6 +32,7 @@ from seqcli.core.tasks.forecast.windows import MOST, Batch
 
 NEVER = -1e4  # added to the score of a candidate that there is not
 SEASONS = (7, 3)  # how many seasons back candidates come from, for the shorter season and for the longer one
+POWER = 4.0  # with this power of their errors candidates weigh less at the beginning
 SMALL = 0.05  # levels below this, in units of the scale, make no ratio
 LARGE = 1e6  # no naive forecast grows by more than this
 WIDTH = 64  # units of the small network for each step of the horizon
@@ -45,7 +46,7 @@ class DirectForecaster(Network):
     c_j,1 .. c_j,J = candidates for step j, the naive forecasts: see `candidates`
     m_j = sum_k softmax_k(W h + b_j)_k c_j,k                               their mixture
     u_j = silu(A h + B (c_j - m_j) + C known_j + p_j),  v_j = u_j + silu(D u_j)
-    parameters of step j: those of the likelihood, V v_j + start, with their middle at m_j
+    parameters of step j: those of the likelihood, V v_j + a_j, with their middle at m_j
     """
 
     def __init__(self, plan: ForecastPlan, known: int, past: int, static: int) -> None:
@@ -59,7 +60,7 @@ class DirectForecaster(Network):
         inputs = plan.patch * (2 + past) + known + static + 2
         self.stack = Stack(plan.cell, inputs, H, plan.layers, dropout=plan.dropout)
         self.dropout = Dropout(plan.dropout)
-        self.choice = nn.Linear(H, J)
+        self.choice = FromZero(H, J)
         self.choice_at = nn.Parameter(torch.empty(plan.horizon, J))
         self.from_state = nn.Linear(H, D)
         self.from_candidates = nn.Linear(2 * J, D, bias=False)
@@ -67,11 +68,22 @@ class DirectForecaster(Network):
         self.at = nn.Parameter(torch.empty(plan.horizon, D))
         self.deeper = nn.Linear(D, D)
         self.out = FromZero(D, self.head.size)
+        self.begin = nn.Parameter(torch.empty(plan.horizon, self.head.size))
 
     def initialize(self, generator: torch.Generator) -> None:
         """Set what belongs to the network itself: no candidate is preferred, and steps differ a little."""
         nn.init.zeros_(self.choice_at)
         nn.init.normal_(self.at, std=0.1, generator=generator)
+        self.begin.copy_(self.head.start())
+
+    @torch.no_grad()
+    def start_from(self, batch: Batch) -> None:
+        """Let the network begin, before it is trained, as a mean of the naive forecasts, in which those that are good
+        for these windows weigh most, and with the errors of that mean as its uncertainty."""
+        c, there = candidates(batch, torch.from_numpy(self.back).to(batch.z.device), self.seasons)
+        self.choice_at.copy_(preferences(c, there, batch.target, batch.real))
+        errors = batch.target - mixture(self.choice_at, c, there)  # (B, H)
+        self.begin.copy_(self.head.start_from(errors, batch.real))
 
     def forward(self, batch: Batch) -> Tensor:
         """Compute the parameters (B, H, P) of the likelihood for every step of the horizon."""
@@ -94,7 +106,7 @@ class DirectForecaster(Network):
             u = u + self.from_known(future)  # (B, H, D)
         u = F.silu(u)  # (B, H, D)
         v = u + F.silu(self.deeper(u))  # (B, H, D)
-        return self.head.centred(self.out(v).float() + self.head.start().to(h.device), m.float())  # (B, H, P)
+        return self.head.centred(self.out(v).float() + self.begin, m.float())  # (B, H, P)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the loss (B, H) of every target, and which of them are real (B, H)."""
@@ -108,7 +120,7 @@ class StepForecaster(Network):
     x_t = the value before, values some seasons before t, which of them there are, the covariates of t
     h_t, state = the stack's step for x_t
     m_t = sum_k softmax_k(W h_t)_k of the value before and those of seasons ago
-    parameters of z_t: those of the likelihood, V h_t + start, with their middle at m_t
+    parameters of z_t: those of the likelihood, V h_t + a, with their middle at m_t
     """
 
     def __init__(self, plan: ForecastPlan, known: int, past: int, static: int) -> None:
@@ -120,8 +132,24 @@ class StepForecaster(Network):
         inputs = 2 * len(self.lags) + known + past + static + 2
         self.stack = Stack(plan.cell, inputs, plan.hidden, plan.layers, dropout=plan.dropout)
         self.dropout = Dropout(plan.dropout)
-        self.choice = nn.Linear(plan.hidden, len(self.lags))
+        self.choice = FromZero(plan.hidden, len(self.lags))
         self.out = FromZero(plan.hidden, self.head.size)
+        self.begin = nn.Parameter(torch.empty(self.head.size))
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Set what belongs to the network itself: the parameters that the likelihood begins with."""
+        self.begin.copy_(self.head.start())
+
+    @torch.no_grad()
+    def start_from(self, batch: Batch) -> None:
+        """Let the network begin as a mean of the values before, as `DirectForecaster.start_from` does."""
+        values, there, targets, real = self.sequence(batch)
+        _, lagged, known = self.inputs(batch, values, there, batch.z.shape[1] - self.reading, values.shape[1])
+        lagged, known = lagged.flatten(0, 1)[:, None], known.flatten(0, 1)[:, None]  # (B * T, 1, lags) each
+        targets, real = targets.flatten()[:, None], real.flatten()[:, None]  # (B * T, 1) each
+        self.choice.bias.copy_(preferences(lagged, known, targets, real)[0])
+        errors = targets - mixture(self.choice.bias, lagged, known)  # (B * T, 1)
+        self.begin.copy_(self.head.start_from(errors, real)[0])
 
     def inputs(self, batch: Batch, z: Tensor, there: Tensor, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return x (B, T, I) for the steps `first` to `last` of a window, and the lagged values with whether there are
@@ -140,20 +168,23 @@ class StepForecaster(Network):
         """Return the parameters (B, T, P) from the outputs (B, T, H) and the lagged values (B, T, lags)."""
         y = self.dropout(y)
         m = mixture(self.choice(y), lagged, there)  # (B, T)
-        return self.head.centred(self.out(y).float() + self.head.start().to(y.device), m.float())  # (B, T, P)
+        return self.head.centred(self.out(y).float() + self.begin, m.float())  # (B, T, P)
+
+    def sequence(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the values of windows with their horizons and which there are (B, C + H), and the targets among them
+        with which are real (B, T)."""
+        first = batch.z.shape[1] - self.reading
+        values = torch.cat((batch.z, batch.target.clamp(-MOST, MOST)), 1)  # (B, C + H)
+        there = torch.cat((batch.observed, batch.real), 1)  # (B, C + H)
+        return values, there, torch.cat((batch.z[:, first:], batch.target), 1), there[:, first:]
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the loss (B, T) of every value from those before it, and which of them are real (B, T)."""
-        C = batch.z.shape[1]
-        z = torch.cat((batch.z, batch.target.clamp(-MOST, MOST)), 1)  # (B, C + H)
-        there = torch.cat((batch.observed, batch.real), 1)  # (B, C + H)
-        first, last = C - self.reading, C + self.horizon
-        x, lagged, known = self.inputs(batch, z, there, first, last)
+        values, there, targets, real = self.sequence(batch)
+        x, lagged, known = self.inputs(batch, values, there, batch.z.shape[1] - self.reading, values.shape[1])
         y, _ = self.stack(x)  # (B, T, H)
-        raw = self.heads(y, lagged, known)  # (B, T, P)
-        targets = torch.cat((batch.z[:, first:], batch.target), 1)  # (B, T)
-        scale = batch.scale.to(z)[:, None].expand(-1, last - first)
-        return self.head.loss(raw, targets, scale), there[:, first:]
+        scale = batch.scale.to(values)[:, None].expand_as(targets)
+        return self.head.loss(self.heads(y, lagged, known), targets, scale), real
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor, list[State]]:
         """Read the past. Returns its values (B, C) with which there are, and the state before the first forecast."""
@@ -182,6 +213,19 @@ def mixture(scores: Tensor, values: Tensor, there: Tensor) -> Tensor:
     """Return sum_k softmax(scores)_k values_k over the last dimension, leaving out the values that are not there."""
     weights = (scores + (there - 1) * -NEVER).softmax(-1)
     return (weights * values).sum(-1)
+
+
+def preferences(values: Tensor, there: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+    """Return scores (H, J) by which `mixture` weighs candidates (B, H, J) by their mean absolute errors to a power.
+
+    there (B, H, J) says which candidates there are, as 0 and 1, and real (B, H) which targets (B, H) there are.
+    """
+    counted = there * real[..., None]  # (B, H, J)
+    errors = ((targets[..., None] - values).abs() * counted).sum(0) / counted.sum(0).clamp(min=1)  # (H, J)
+    errors = torch.where(counted.sum(0) > 0, errors, torch.inf)
+    best = errors.amin(1, keepdim=True)  # (H, 1)
+    found = -POWER * (errors.clamp(min=1e-6) / best.clamp(min=1e-6)).log()
+    return torch.where(best.isfinite(), found, 0.0).clamp(min=-POWER * 5.0)
 
 
 def steps_back(horizon: int, seasons: Sequence[int], history: int) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 DAYS, WEEKS = 5, 2  # how many of the shorter and of the longer season the network sees, beside the horizon
 LONGEST = 1000  # steps that it sees at most, unless the user says otherwise
-FEW_STEPS = 800  # steps that a training makes at least, unless the user says otherwise
+TINY, FEW = 2000, 20_000  # with fewer values than this, networks and steps are smaller
+FEW_STEPS = 400  # steps that a training makes at least, unless the user says otherwise
 STEPS = 16  # how many steps the recurrent network makes at most over what it sees, if patches can be longer
 
 
@@ -112,7 +113,7 @@ def make_plan(
     history, patch = lengths(c, seasons, horizon, sizes.typical)
     seasons = tuple(season for season in seasons if season <= history)
     kind = c.likelihood or ("quantile" if c.decode == "direct" else "student-t")
-    few = sizes.values < 20_000
+    tiny, few = sizes.values < TINY, sizes.values < FEW
     batch_size = c.batch_size or (32 if few else 128)
     steps = -(-sizes.values // (batch_size * horizon))  # in an epoch
     epochs = max(20.0, FEW_STEPS / steps)
@@ -121,13 +122,14 @@ def make_plan(
             **c.as_dict(),
             **machine(c, device),
             **budget(c, epochs if bounded else None),
-            **optimization(c, 0.5),
+            **optimization(c, 0.1 if tiny else 0.2 if few else 0.5),  # few values are soon learnt by heart
+            "eval_every": c.eval_every or (10 if few else None),
             "horizon": horizon,
             "seasons": ",".join(map(str, seasons)) or "none",
             "history": history,
             "patch": patch,
             "likelihood": kind,
-            "hidden": c.hidden or (32 if sizes.values < 2000 else 64 if few else 128),
+            "hidden": c.hidden or (32 if tiny else 64 if few else 128),
             "dropout": (0.2 if few else 0.1) if c.dropout is None else c.dropout,
             "batch_size": batch_size,
         }

@@ -196,6 +196,7 @@ class LanguageModel(Trained):
         return self._written(prime, made(SamplingOptions, options, beside=("prime",)))
 
     def _written(self, prime: str, asked: SamplingOptions) -> Iterator[tuple[int, str, str | None]]:
+        """Yield the pieces of all samples; see `stream`."""
         if not isinstance(prime, str):
             raise DataError(f"The prime is one text, not {SHORT.repr(prime)}.")
         ids, _ = self.encode_prime(prime)
@@ -209,7 +210,7 @@ class LanguageModel(Trained):
         randoms = [np.random.default_rng(own) for own in np.random.SeedSequence(asked.seed).spawn(asked.num_samples)]
         writers = [Writer(self.tokenizer, ids if prime else [], asked.stop, asked.length, ends=lines) for _ in randoms]
         going = list(enumerate(writers))
-        with np.errstate(all="ignore"):  # what is not finite is said below
+        with np.errstate(all="ignore"):  # numbers that are not finite are an error below
             steps: Steps = (
                 self.in_numpy.after(ids, asked.num_samples)
                 if self.writes_in_numpy
@@ -228,7 +229,7 @@ class LanguageModel(Trained):
                     return
 
     def samples(self, prime: str = "", **options: Any) -> list[Sample]:
-        """Sampled texts, made side by side as one batch; options as in `stream`."""
+        """Sample texts side by side, as one batch, and return them. The options are those of `stream`."""
         asked = made(SamplingOptions, options, beside=("prime",))
         count = asked.num_samples
         texts, ends = [""] * count, ["length"] * count
@@ -242,7 +243,11 @@ class LanguageModel(Trained):
         return prime + self.samples(prime, **options)[0].text
 
     def evaluate(self, path: str | Path, *, say: Say = silent, **others: NoReturn) -> dict[str, Any]:
-        """Figures of a text: loss, perplexity, accuracy, bits per character and byte, tokens, tokens_per_s."""
+        """Measure the model on a text. Returns the metrics by name.
+
+        They are loss, perplexity, accuracy, bits_per_character, bits_per_byte, tokens and tokens_per_s. Raises
+        DataError when the text cannot be read or is too short.
+        """
         self.takes_no(others)
         from seqcli.core.data import find_texts, open_tokens
 

@@ -15,7 +15,7 @@ EPOCHS = 20.0  # in more epochs the network would only memorize the sentences
 
 @options
 class TagPlan(RecurrentTextPlan, TagOptions):
-    """A training of a tagger."""
+    """The plan of training a tagger."""
 
     task: Literal["tag"] = decided()
     tokens: Literal["word"] = decided()
@@ -25,7 +25,7 @@ class TagPlan(RecurrentTextPlan, TagOptions):
 
 
 def check(options: TagOptions) -> None:
-    """Raises ConfigError for options that do not go together."""
+    """Raise ConfigError for options that contradict each other."""
     if options.crf and options.label_smoothing:
         raise ConfigError("--label-smoothing is for tags by themselves, not for --crf.")
 

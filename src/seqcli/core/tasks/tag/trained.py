@@ -84,10 +84,10 @@ class Tagger(NetworkTrained):
     @overload
     def tag(self, texts: Iterable[str]) -> list[Tagged]: ...
     def tag(self, texts: str | Iterable[str], **others: NoReturn) -> Tagged | list[Tagged]:
-        """The words of a plain text, which is one sentence, and their tags; of several texts a list of that.
+        """Tag a plain text, which is one sentence, or several texts, for which a list is returned in the same order.
 
-        A text without words gives none. Words that are parted already are for `tag_words`. Raises DataError for what
-        is no text.
+        The text is split into words first; for words that are split already use `tag_words`. Raises DataError for
+        anything that is no text.
         """
         no_others(others, ("texts",))
         if isinstance(texts, str):
@@ -136,7 +136,11 @@ class Tagger(NetworkTrained):
         return found
 
     def evaluate(self, path: str | Path, *, say: Say = silent, **others: NoReturn) -> dict[str, Any]:
-        """Figures of a tagged file: accuracy, that of unknown words, of every tag; F1 of spans for BIO tags."""
+        """Measure the tagger on a file of tagged sentences. Returns the metrics by name.
+
+        They are accuracy, also of unknown words alone, macro F1, the metrics of every tag, the most frequent mistakes,
+        and, for BIO tags, precision, recall and F1 of the spans. Raises DataError when the file cannot be measured on.
+        """
         self.takes_no(others)
         sentences = self.read(path)
         start = time.perf_counter()

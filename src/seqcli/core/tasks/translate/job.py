@@ -14,6 +14,7 @@ from seqcli.core import tokenizers
 from seqcli.core.data.pretrained import start_from_vectors, with_width
 from seqcli.core.data.readers import blocks, find_files, tell_skipped
 from seqcli.core.events import Say, silent
+from seqcli.core.layers.seeds import salted
 from seqcli.core.metrics import translation as metrics
 from seqcli.core.tasks.translate.network import Seq2Seq, build_seq2seq, training_speed
 from seqcli.core.tasks.translate.options import TranslateOptions
@@ -29,7 +30,7 @@ from seqcli.errors import ConfigError, DataError
 
 LONG = 0.001  # this fraction of the pairs, the longest ones, does not count when the longest side is determined
 STEP_BYTES = 1 << 30  # the memory that the attention in a training step may take
-# What is put between lines when a tokenizer is trained: something that adds no token to its vocabulary.
+# What is put between lines when a tokenizer is trained. It adds no token to the vocabulary.
 SEPARATOR = {"char": "", "byte": "", "word": " ", "bpe": "\n"}
 
 
@@ -126,7 +127,7 @@ class TranslateJob:
         c = self.plan
         batch = self.batches[number].to(self.device)
         own = 1 - teacher_forcing(c.teacher_forcing_schedule, c.teacher_forcing, done)
-        generator = torch.Generator().manual_seed((c.seed * 1_000_003 + number) % 2**63) if own else None
+        generator = torch.Generator().manual_seed(salted(c.seed, "teacher forcing", number)) if own else None
         loss = self.model.loss(
             batch.source,
             batch.source_mask,

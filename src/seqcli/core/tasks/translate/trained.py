@@ -120,15 +120,17 @@ class Translator(NetworkTrained):
     ) -> Translation | list[Translation]:
         """Translate a text, or several texts, for which a list is returned in the same order.
 
-        Options are those of decoding.options.SearchOptions: beam, n_best, length_penalty, length_norm,
+        The options are those of decoding.options.SearchOptions: beam, n_best, length_penalty, length_norm,
         coverage_penalty, no_repeat_ngram, min_length, max_length, max_ratio, temperature, top_k, top_p,
-        replace_unknown, seed. With a `temperature` translations are drawn, n_best of them, else searched for.
-        `max_length` is in target tokens, `max_ratio` in target tokens for each source token; without the first, a
-        translation is at most a little longer than the longest target in the training of a source of about that length
-        or less. With `attention`, where the model looked is told too. What is drawn for text k depends on `seed` +
-        `first` + k, where `first` is the number of texts before, if a stream is translated in parts. Raises
-        ConfigError for options that there are not, that cannot be, or that do not go together with each other or with
-        this model; DataError for what is no text.
+        replace_unknown, seed. With a `temperature`, n_best translations are drawn; otherwise they are searched for.
+        `max_length` is the largest number of target tokens, and `max_ratio` that for each source token. Without
+        `max_length`, a translation is at most a little longer than the longest target that training had for a source of
+        about this length or less. With `attention` the result also says where the model looked.
+
+        What is drawn for text k depends on `seed` + `first` + k. When a stream of texts is translated in parts, `first`
+        is the number of texts in the parts before. Raises ConfigError for unknown options, for values that are not
+        allowed, and for options that contradict each other or do not suit this model; DataError for anything that is no
+        text.
         """
         if isinstance(texts, str):
             return self.translate([texts], first=first, attention=attention, **options)[0]
