@@ -202,7 +202,7 @@ def test_show_config_makes_no_network(seqcli: Run, corpus: Path, monkeypatch: py
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    for module in ("lm", "translate", "tag", "classify", "embed"):
+    for module in ("lm", "translate", "tag", "classify", "embed", "forecast"):
         monkeypatch.setattr(f"seqcli.core.tasks.{module}.network.build", never)
     shown = seqcli("train", corpus, "--steps", 5, "--show-config")
     assert shown.code == 0 and yaml.safe_load(shown.out)["hidden"] == 128, shown.err

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from seqcli.core import tokenizers
+from seqcli.core.tasks.forecast.frequency import Frequency
+from seqcli.core.tasks.forecast.series import Series
+from seqcli.core.tasks.forecast.stored import stored
 from seqcli.core.tasks.model_file import model_file, task_in
 from seqcli.core.tasks.registry import TASKS
 from seqcli.errors import CheckpointError
@@ -21,6 +24,8 @@ def nested() -> Any:
 
 CHARS = tokenizers.to_array(tokenizers.train("char", ["abcd"]))
 WORDS = tokenizers.to_array(tokenizers.train("word", ["a b c d e"]))
+STEPS = Frequency("integers", 1)
+SERIES = stored(Series(["a", "b"], np.array([0, 2, 5]), np.array([7, 0]), np.arange(5.0), np.array([2, 3]), STEPS))
 DECIDED: dict[str, Any] = {"device": "cpu", "precision": "fp32", "lr": 0.1}
 SIZES: dict[str, Any] = {"hidden": 7, "embedding_dim": 5, "dropout": 0.1, "weight_decay": 0.1, "cell": "gru"}
 PLANS: dict[str, dict[str, Any]] = {
@@ -29,6 +34,10 @@ PLANS: dict[str, dict[str, Any]] = {
     "tag": {**SIZES, "tokens": "word", "select": "f1"},
     "classify": {**SIZES, "tokens": "word", "select": "f1", "word_dropout": 0.1, "max_length": 9},
     "embed": {"tokens": "word", "optimizer": "sgd", "batch_size": 32, "negatives": 2, "embedding_dim": 5},
+    "forecast": {
+        **{name: value for name, value in SIZES.items() if name != "embedding_dim"},
+        **{"horizon": 4, "history": 12, "patch": 3, "seasons": "6,12", "likelihood": "quantile", "batch_size": 8},
+    },
 }
 OF_TASKS: dict[str, dict[str, Any]] = {
     "lm": {"tokenizer": CHARS},
@@ -36,6 +45,7 @@ OF_TASKS: dict[str, dict[str, Any]] = {
     "tag": {"tokenizer": WORDS, "character_tokenizer": CHARS, "tags": ["N", "V"]},
     "classify": {"tokenizer": WORDS, "labels": ["good", "bad"], "temperature": 1.5},
     "embed": {"tokenizer": WORDS},
+    "forecast": {"series": SERIES, "spread": 1.5, "covariates": {"known": [], "past": [], "static": []}},
 }
 
 
@@ -51,7 +61,8 @@ def test_what_is_right_is_taken_over(task: str) -> None:
     assert (found.task, found.step, found.figures) == (task, 3, {"loss": 0.5, "tokens": 10})
     config = good(task)["config"]
     assert {name: value for name, value in found.config.as_dict().items() if name in config} == config
-    assert found.tokenizer.name == found.config.tokens
+    if task != "forecast":
+        assert found.tokenizer.name == found.config.tokens
     assert model_file({k: v for k, v in good(task).items() if k not in ("step", "figures")}).figures == {}
 
 
@@ -98,6 +109,12 @@ OF_ONE: list[tuple[str, str, Any, str]] = [
     ("classify", "temperature", math.nan, "temperature"),
     ("classify", "temperature", "1", "temperature"),
     ("embed", "tokenizer", CHARS, "tokenizer"),
+    ("forecast", "series", SERIES[:-1], "series"),
+    ("forecast", "series", {"a": [1.0]}, "series"),
+    ("forecast", "spread", 0.0, "spread"),
+    ("forecast", "spread", math.nan, "spread"),
+    ("forecast", "covariates", [], "covariates"),
+    ("forecast", "covariates", {"known": [], "past": []}, "covariates"),
 ]
 
 
@@ -140,6 +157,12 @@ def test_what_is_missing_is_named(task: str) -> None:
         ("translate", {"max_length": 5}, "longest target"),
         ("classify", {"dropout": None}, "--dropout is None"),
         ("embed", {"negatives": None}, "--negatives is None"),
+        ("forecast", {"horizon": None}, "--horizon is None"),
+        ("forecast", {"patch": 5}, "no multiple of its patch"),
+        ("forecast", {"seasons": "13"}, "season of 13"),
+        ("forecast", {"seasons": "often"}, "--seasons"),
+        ("forecast", {"decode": "sample"}, "draws from quantiles"),
+        ("forecast", {"decode": "sample", "likelihood": "normal", "history": 1, "patch": 1, "seasons": "none"}, "step"),
     ],
 )
 def test_contradictions(task: str, changes: dict[str, Any], named: str) -> None:

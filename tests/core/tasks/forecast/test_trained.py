@@ -223,6 +223,8 @@ def test_other_uses_are_told(home: Path) -> None:
     with pytest.raises(TaskError, match=r"model.forecast"):
         load(home).sample("x")
     assert repr(load(home)).startswith("Forecaster(") and "3 daily series, 4 steps ahead" in repr(load(home))
+    Path("n.csv").write_text("".join(f"{k % 5}\n" for k in range(40)))
+    assert "(lstm 1 x 6, 1 series, 4 steps ahead" in repr(seqcli.fit("n.csv", **SMALL)), "it has no times"
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

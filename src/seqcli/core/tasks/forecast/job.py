@@ -34,6 +34,7 @@ MANY = 20  # with at least so many series, some are validated on; otherwise the 
 ENOUGH = 32  # of which at least so many, or all
 LONGEST = 1500  # steps of the longest season that is looked for
 FIRST = 2000  # windows by which the network is set before it is trained
+FIRST_STEPS = 500_000  # and steps of their horizons at most, so that a far horizon does not fill the memory
 BATCH = 256  # windows that are evaluated at once
 MOST_VALID = 2000  # windows that are validated on at most
 SAMPLES = 50  # futures that are drawn to validate with --decode sample
@@ -113,7 +114,8 @@ class ForecastJob:
         sizes = widths(self.covariates, self._series.frequency)
         made = build_forecaster(plan, *sizes, plan.seed).to(self.device)
         if not self._resumed:
-            rows, ends = self._drawn(FIRST, np.random.default_rng((plan.seed, *b"first windows")))
+            count = min(FIRST, 1 + FIRST_STEPS // plan.horizon)
+            rows, ends = self._drawn(count, np.random.default_rng((plan.seed, *b"first windows")))
             batch = self.history.windows(rows, ends, plan.history, plan.horizon, counts=counts)
             made.start_from(batch.to(self.device))
         return made

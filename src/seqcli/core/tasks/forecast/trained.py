@@ -95,7 +95,8 @@ class Forecaster(NetworkTrained):
         return cls(model, about.config, about.covariates, about.series, about.spread, about.figures)
 
     def facts(self) -> dict[str, str]:
-        return {"series": f"{len(self.series):,} {self.series.frequency.name}", "steps ahead": f"{self.plan.horizon}"}
+        often = "" if self.series.frequency.kind == "integers" else f" {self.series.frequency.name}"
+        return {"series": f"{len(self.series):,}{often}", "steps ahead": f"{self.plan.horizon}"}
 
     def examples(self) -> list[str]:
         return ["list(model.forecast())", 'model.evaluate("newer.csv")["mase"]']
