@@ -61,7 +61,20 @@ METAVARS = {
 }
 KINDS = {int: "N", float: "X", bool: None}
 FIRST = (  # what people use first, on the page of --help; --help-all has everything
-    *("task", "valid", "unit", "tokens", "cell", "hidden", "layers", "dropout", "horizon", "minutes", "epochs", "steps"),
+    *(
+        "task",
+        "valid",
+        "unit",
+        "tokens",
+        "cell",
+        "hidden",
+        "layers",
+        "dropout",
+        "horizon",
+        "minutes",
+        "epochs",
+        "steps",
+    ),
     *("batch_size", "lr", "seed", "run", "config", "resume", "show_config", "quiet", "help_all"),
 )
 

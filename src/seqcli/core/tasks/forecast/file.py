@@ -25,6 +25,7 @@ class ForecasterFile(ModelFile):
     covariates: Annotated[Covariates, PlainValidator(covariates)]
     series: Annotated[Series, PlainValidator(read_stored)]
     spread: Annotated[float, Field(gt=0, le=1000)]
+    trust: Annotated[float, Field(ge=0, le=1)]
 
     def contradiction(self) -> str | None:
         c = self.config

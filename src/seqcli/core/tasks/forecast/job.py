@@ -113,6 +113,7 @@ class ForecastJob:
         plan, counts = self.plan, LIKELIHOODS[self.plan.likelihood].counts
         sizes = widths(self.covariates, self._series.frequency)
         made = build_forecaster(plan, *sizes, plan.seed).to(self.device)
+        made.trust = self._apart / (self._apart + 2) if self.valid_tokens else 0.5
         if not self._resumed:
             count = min(FIRST, 1 + FIRST_STEPS // plan.horizon)
             rows, ends = self._drawn(count, np.random.default_rng((plan.seed, *b"first windows")))
@@ -251,6 +252,7 @@ class ForecastJob:
             "covariates": self.covariates.as_dict(),
             "series": self._stored,
             "spread": self.spread,
+            "trust": self.model.trust,
         }
 
 

@@ -38,7 +38,22 @@ LARGE = 1e6  # no naive forecast grows by more than this
 WIDTH = 64  # units of the small network for each step of the horizon
 
 
-class DirectForecaster(Network):
+class Forecasting(Network):
+    """The base of both networks.
+
+    `trust`, from 0 to 1, is how much of what was learnt counts beside what the network began with. Training sets it by
+    how many separate windows there are to validate on, since a few windows cannot tell what was learnt from what was
+    learnt by heart. It has no effect while the network is trained.
+    """
+
+    trust = 1.0
+
+    def counted(self, learnt: Tensor) -> Tensor:
+        """Return what was learnt, as far as it counts."""
+        return learnt if self.training else learnt * self.trust
+
+
+class DirectForecaster(Forecasting):
     """All steps of the horizon at once.
 
     h = the last output of the stack over the patches of the past, each with its values, which of them were observed,
@@ -98,7 +113,7 @@ class DirectForecaster(Network):
         h = self.dropout(y[:, -1:])[:, 0]  # (B, H)
         back = torch.from_numpy(self.back).to(h.device)
         c, there = candidates(batch, back, self.seasons)  # (B, H, J) each
-        m = mixture(self.choice(h)[:, None] + self.choice_at, c, there)  # (B, H)
+        m = mixture(self.counted(self.choice(h))[:, None] + self.choice_at, c, there)  # (B, H)
         beside = torch.cat(((c - m[..., None]) * there, there), 2)  # (B, H, 2J)
         u = self.from_state(h)[:, None] + self.from_candidates(beside) + self.at  # (B, H, D)
         if self.from_known is not None:
@@ -106,7 +121,7 @@ class DirectForecaster(Network):
             u = u + self.from_known(future)  # (B, H, D)
         u = F.silu(u)  # (B, H, D)
         v = u + F.silu(self.deeper(u))  # (B, H, D)
-        return self.head.centred(self.out(v).float() + self.begin, m.float())  # (B, H, P)
+        return self.head.centred(self.counted(self.out(v)).float() + self.begin, m.float())  # (B, H, P)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the loss (B, H) of every target, and which of them are real (B, H)."""
@@ -114,7 +129,7 @@ class DirectForecaster(Network):
         return self.head.loss(self(batch), batch.target, scale), batch.real
 
 
-class StepForecaster(Network):
+class StepForecaster(Forecasting):
     """One step after the other.
 
     x_t = the value before, values some seasons before t, which of them there are, the covariates of t
@@ -168,7 +183,7 @@ class StepForecaster(Network):
         """Return the parameters (B, T, P) from the outputs (B, T, H) and the lagged values (B, T, lags)."""
         y = self.dropout(y)
         m = mixture(self.choice(y), lagged, there)  # (B, T)
-        return self.head.centred(self.out(y).float() + self.begin, m.float())  # (B, T, P)
+        return self.head.centred(self.counted(self.out(y)).float() + self.begin, m.float())  # (B, T, P)
 
     def sequence(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the values of windows with their horizons and which there are (B, C + H), and the targets among them

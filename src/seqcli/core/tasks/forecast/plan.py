@@ -122,7 +122,7 @@ def make_plan(
             **c.as_dict(),
             **machine(c, device),
             **budget(c, epochs if bounded else None),
-            **optimization(c, 0.1 if tiny else 0.2 if few else 0.5),  # few values are soon learnt by heart
+            **optimization(c, 0.2 if few else 0.5),  # few values are soon learnt by heart
             "eval_every": c.eval_every or (10 if few else None),
             "horizon": horizon,
             "seasons": ",".join(map(str, seasons)) or "none",

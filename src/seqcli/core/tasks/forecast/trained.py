@@ -92,6 +92,7 @@ class Forecaster(NetworkTrained):
 
     @classmethod
     def of(cls, model: DirectForecaster | StepForecaster, about: ForecasterFile) -> "Forecaster":
+        model.trust = about.trust
         return cls(model, about.config, about.covariates, about.series, about.spread, about.figures)
 
     def facts(self) -> dict[str, str]:
