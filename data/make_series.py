@@ -55,18 +55,19 @@ def demand() -> list[str]:
 
 
 def sensor() -> list[str]:
-    """The temperature of a greenhouse, ten weeks by hour: warm days, weather that lasts for some days, and hours for
-    which the sensor was silent, which have no line."""
-    random, rows = Random(3), ["time,temperature"]
-    weather, silent = 0.0, 0
-    for k in range(70 * 24):
-        weather = 0.985 * weather + 0.35 * normal(random)
-        sun = max(0.0, math.sin(2 * math.pi * (k % 24 - 6) / 24))
-        warm = 12 + 0.08 * k / 24 + 1.1 * weather + 9 * sun * math.exp(0.08 * weather) + 0.3 * normal(random)
-        silent = max(silent - 1, 0) or (0 if random.random() > 0.004 else 1 + int(18 * random.random()))
-        if not silent:
-            time = datetime(2025, 3, 1) + timedelta(hours=k)
-            rows.append(f"{time:%Y-%m-%d %H:%M},{warm:.1f}")
+    """The temperatures of four greenhouses, ten weeks by hour: warm days, weather that lasts for days, and hours for
+    which a sensor was silent, which have no line."""
+    random, rows = Random(3), ["house,time,temperature"]
+    for house in ("north", "east", "south", "west"):
+        base, weather, silent = 10 + 5 * random.random(), 0.0, 0
+        for k in range(70 * 24):
+            weather = 0.985 * weather + 0.35 * normal(random)
+            sun = max(0.0, math.sin(2 * math.pi * (k % 24 - 6) / 24))
+            warm = base + 0.08 * k / 24 + 1.1 * weather + 9 * sun * math.exp(0.08 * weather) + 0.3 * normal(random)
+            silent = max(silent - 1, 0) or (0 if random.random() > 0.004 else 1 + int(18 * random.random()))
+            if not silent:
+                time = datetime(2025, 3, 1) + timedelta(hours=k)
+                rows.append(f"{house},{time:%Y-%m-%d %H:%M},{warm:.1f}")
     return rows
 
 

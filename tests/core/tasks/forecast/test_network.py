@@ -101,12 +101,16 @@ def naive_forecasts(
         moved.append(z[place] - own + last if here and own is not None and last is not None else None)
         ratio = ratio_of(last + level, own + level) if own is not None and last is not None else None
         grown.append((z[place] + level) * ratio - level if here and ratio is not None else None)
-    going_on: list[float | None] = [None, None]
+    going_on: list[float | None] = [None, None, None, None]
     if kept > 1 and there[places[1]] and means[0] is not None and means[1] is not None:
         ahead, nearest = j // first + 1, z[places[1]]
         ratio = ratio_of(means[0] + level, means[1] + level)
         going_on[0] = nearest + ahead * (means[0] - means[1])
         going_on[1] = (nearest + level) * ratio**ahead - level if ratio is not None else None
+    for number, steps in enumerate((1, max(1, first // 4)), 2):
+        pairs = [(k, k - first) for k in range(n - steps, n) if kept > 1 and there[k] and there[k - first]]
+        if kept > 1 and there[places[1]] and pairs:
+            going_on[number] = z[places[1]] + sum(z[a] - z[b] for a, b in pairs) / len(pairs)
     return [None if one is None else max(-MOST, min(MOST, one)) for one in [*plain, *moved, *grown, *going_on]]
 
 
@@ -171,7 +175,8 @@ def direct_by_definition(model: DirectForecaster, given: Batch, b: int, j: int, 
         row = [
             n for t in steps for n in (given.z[b, t].item(), float(given.observed[b, t]), *given.past[b, t].tolist())
         ]
-        rows.append([*row, *given.known[b, steps[-1]].tolist(), *about, *given.static[b].tolist()])
+        known = [*given.known[b, steps[-1]].tolist(), *given.known[b, list(steps)].mean(0).tolist()]
+        rows.append([*row, *known, *about, *given.static[b].tolist()])
     y, _ = model.stack(torch.tensor([rows], dtype=torch.float64))
     h = y[0, -1]
     z, there = given.z[b].tolist(), given.observed[b].tolist()

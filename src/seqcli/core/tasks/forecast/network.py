@@ -72,7 +72,7 @@ class DirectForecaster(Forecasting):
         self.back = steps_back(plan.horizon, self.seasons, plan.history)  # (H, J')
         J = candidates_of(self.back.shape[1], self.seasons)
         H, D = plan.hidden, WIDTH
-        inputs = plan.patch * (2 + past) + known + static + 2
+        inputs = plan.patch * (2 + past) + 2 * known + static + 2
         self.stack = Stack(plan.cell, inputs, H, plan.layers, dropout=plan.dropout)
         self.dropout = Dropout(plan.dropout)
         self.choice = FromZero(H, J)
@@ -106,7 +106,8 @@ class DirectForecaster(Forecasting):
         N = C // self.patch
         values = torch.stack((batch.z, batch.observed.to(batch.z.dtype)), 2)  # (B, C, 2)
         values = torch.cat((values, batch.past), 2).reshape(B, N, -1)  # (B, N, patch * (2 + past))
-        known = batch.known[:, :C].reshape(B, N, self.patch, -1)[:, :, -1]  # (B, N, K) of the last step of each patch
+        known = batch.known[:, :C].reshape(B, N, self.patch, -1)  # (B, N, patch, K)
+        known = torch.cat((known[:, :, -1], known.mean(2)), 2)  # (B, N, 2K) of the last step, and of the patch
         about = torch.cat((signature(batch), batch.static), 1)  # (B, 2 + S)
         x = torch.cat((values, known, about[:, None].expand(-1, N, -1)), 2)  # (B, N, I)
         y, _ = self.stack(x)  # (B, N, H)
@@ -261,7 +262,7 @@ def steps_back(horizon: int, seasons: Sequence[int], history: int) -> NDArray[np
 
 def candidates_of(values: int, seasons: Sequence[int]) -> int:
     """Return how many candidates `candidates` makes of so many values."""
-    return 3 * values + 2 if seasons else values + 1
+    return 3 * values + 4 if seasons else values + 1
 
 
 def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -270,7 +271,8 @@ def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tens
     back (H, J') says where in the past values are taken from. With seasons, each is offered as it is, moved by how much
     the mean of the last season differs from that of its own season, and multiplied by the ratio of the two, where both
     are positive. The value of the last season is also offered with the change from the season before it going on, as a
-    sum and as a ratio. Without seasons, the line of least squares through the past is offered, from the last value on.
+    sum and as a ratio, and moved by how far the last value, or the last quarter of a season, is from where it was a
+    season before. Without seasons, the line of least squares through the past is offered, from the last value on.
     """
     C = batch.z.shape[1]
     values, there = batch.z[:, C - back], batch.observed[:, C - back].to(batch.z.dtype)  # (B, H, J')
@@ -295,9 +297,13 @@ def candidates(batch: Batch, back: Tensor, seasons: Sequence[int]) -> tuple[Tens
         growth = (ratio**ahead).clamp(max=LARGE)  # over many seasons it has no end, and 0 times infinity is no number
         found[0].extend((nearest + ahead * (last - before), (nearest + level) * growth - level))
         found[1].extend((real, real * positive))
+        for steps in (1, max(1, seasons[0] // 4)):
+            moved, known = lately(batch, seasons[0], steps)  # (B,) each
+            found[0].append(nearest + moved[:, None, None])
+            found[1].append(there[..., 1:2] * known[:, None, None])
     else:
-        found[0].append(torch.zeros_like(values[..., :2]))
-        found[1].append(torch.zeros_like(values[..., :2]))
+        found[0].append(torch.zeros_like(values[..., :1]).expand(-1, -1, 4))
+        found[1].append(torch.zeros_like(values[..., :1]).expand(-1, -1, 4))
     return torch.cat(found[0], 2).clamp(-MOST, MOST), torch.cat(found[1], 2)
 
 
@@ -309,6 +315,16 @@ def levels(batch: Batch, season: int) -> tuple[Tensor, Tensor]:
     z = batch.z[:, C - many * season :].reshape(-1, many, season) * real
     counted = real.sum(2).flip(1)  # (B, M)
     return z.sum(2).flip(1) / counted.clamp(min=1), (counted > 0).to(z.dtype)
+
+
+def lately(batch: Batch, season: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Return how far the last `steps` values are, on average, from those a season before, and whether that is known, as
+    0 and 1, (B,) each."""
+    C = batch.z.shape[1]
+    now, before = slice(C - steps, C), slice(C - steps - season, C - season)
+    both = (batch.observed[:, now] & batch.observed[:, before]).to(batch.z.dtype)  # (B, steps)
+    away = (batch.z[:, now] - batch.z[:, before]) * both
+    return away.sum(1) / both.sum(1).clamp(min=1), both.amax(1)
 
 
 def quotient(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
