@@ -42,7 +42,7 @@ frame = pd.read_csv(train)
 start = time.perf_counter()
 made = NeuralForecast(models=[model()], freq=1)
 made.fit(frame)
-seconds, steps = time.perf_counter() - start, made.models[0].trainer.global_step
+seconds, steps = time.perf_counter() - start, made.models[0].train_trajectories[-1][0]
 made.predict().reset_index().to_csv(out, index=False)
 print(json.dumps({"steps": steps, "seconds": seconds}))
 """

@@ -162,7 +162,7 @@ def fan_page(
         parts.append(f'<text x="{left - 8}" y="{y(level) + 4}" text-anchor="end">{level:,.10g}</text>')
     for tick in sorted({round(k * (len(every) - 1) / 5) for k in range(6)}):
         anchor = "start" if tick == 0 else "end" if tick == len(every) - 1 else "middle"
-        name = escape(visible(every[tick]))
+        name = escape(every[tick])
         parts.append(f'<text x="{x(tick)}" y="{height - bottom + 20}" text-anchor="{anchor}">{name}</text>')
     for _, lower, upper in sorted(intervals, reverse=True):
         there = [f"{x(n + k)},{y(value)}" for k, value in enumerate(lower)]
@@ -177,7 +177,7 @@ def fan_page(
     key = f'<span class="key">past</span> <span class="key v">median</span> and intervals of {", ".join(shares)}'
     head = "".join(f"<th>{share} from</th><th>to</th>" for share in shares)
     rows = "\n".join(
-        f"<tr><td>{escape(visible(time))}</td><td>{middle:,.6g}</td>"
+        f"<tr><td>{escape(time)}</td><td>{middle:,.6g}</td>"
         + "".join(f"<td>{lower[k]:,.6g}</td><td>{upper[k]:,.6g}</td>" for _, lower, upper in intervals)
         + "</tr>"
         for k, (time, middle) in enumerate(zip(times, median, strict=True))

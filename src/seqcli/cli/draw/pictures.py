@@ -205,14 +205,14 @@ def _fan(axes: "Axes", picture: Fan) -> None:
     n, every = len(picture.past), [*picture.past_times, *picture.times]
     steps = range(n, n + len(picture.times))
     axes.plot(range(n), picture.past, color=TRAIN, linewidth=1.4, label="past")
-    for share, lower, upper in sorted(picture.intervals, reverse=True):
-        shade = 0.12 + 0.25 * (1 - share / 100)
+    for number, (share, lower, upper) in enumerate(sorted(picture.intervals, reverse=True), 1):
+        shade = min(0.5, 0.14 * number)  # the narrower, the darker
         axes.fill_between(steps, lower, upper, color=VALID, alpha=shade, linewidth=0, label=f"{share:g} %")
     axes.plot(steps, picture.median, color=VALID, linewidth=1.8, label="median")
-    ticks = [round(k * (len(every) - 1) / 5) for k in range(6)] if len(every) > 6 else range(len(every))
-    axes.set_xticks(list(ticks), [visible(every[k]) for k in ticks])
+    ticks = [round(k * (len(every) - 1) / 4) for k in range(5)] if len(every) > 5 else range(len(every))
+    axes.set_xticks(list(ticks), [every[k] for k in ticks])
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
 
 
 def _plane(axes: "Axes", picture: Plane) -> None:
