@@ -45,7 +45,7 @@ OF_TASKS: dict[str, dict[str, Any]] = {
     "tag": {"tokenizer": WORDS, "character_tokenizer": CHARS, "tags": ["N", "V"]},
     "classify": {"tokenizer": WORDS, "labels": ["good", "bad"], "temperature": 1.5},
     "embed": {"tokenizer": WORDS},
-    "forecast": {"series": SERIES, "spread": 1.5, "covariates": {"known": [], "past": [], "static": []}},
+    "forecast": {"series": SERIES, "spread": 1.5, "trust": 0.8, "covariates": {"known": [], "past": [], "static": []}},
 }
 
 
@@ -113,6 +113,7 @@ OF_ONE: list[tuple[str, str, Any, str]] = [
     ("forecast", "series", {"a": [1.0]}, "series"),
     ("forecast", "spread", 0.0, "spread"),
     ("forecast", "spread", math.nan, "spread"),
+    ("forecast", "trust", 1.5, "trust"),
     ("forecast", "covariates", [], "covariates"),
     ("forecast", "covariates", {"known": [], "past": []}, "covariates"),
 ]
