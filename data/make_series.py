@@ -1,8 +1,10 @@
 """Make visitors.csv, demand.csv and sensor.csv: three small tables of series of numbers, the same bytes every time.
 
-python data/make_series.py
+python data/make_series.py             write them beside this script
+python data/make_series.py --out DIR   write them somewhere else
 """
 
+import argparse
 import math
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -72,5 +74,8 @@ def sensor() -> list[str]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=HERE)
+    place = parser.parse_args().out
     for name, rows in (("visitors", visitors()), ("demand", demand()), ("sensor", sensor())):
-        (HERE / f"{name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        (place / f"{name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -57,10 +57,17 @@ def test_the_readme_counts_right(name: str) -> None:
     assert f"| {name} | {len(pairs(name)):,} " in (DATA / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_script_makes_the_committed_bytes(tmp_path: Path) -> None:
-    script = DATA / "make_pairs.py"
-    subprocess.run([sys.executable, "-W", "error", script, "--out", tmp_path], check=True, capture_output=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dates.tsv", "sums.tsv"]
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        ("make_pairs.py", ["dates.tsv", "sums.tsv"]),
+        ("make_series.py", ["demand.csv", "sensor.csv", "visitors.csv"]),
+    ],
+)
+def test_the_scripts_make_the_committed_bytes(tmp_path: Path, script: str, names: list[str]) -> None:
+    command = [sys.executable, "-W", "error", DATA / script, "--out", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (DATA / path.name).read_bytes(), f"{path.name} is not what the script makes"
 
