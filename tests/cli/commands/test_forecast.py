@@ -79,7 +79,7 @@ def test_a_table_that_may_be_labels_asks_for_the_task(seqcli: Run) -> None:
     [
         (("forecast", "--levels", "0"), 2, "--levels has 0"),
         (("forecast", "--levels", "80,100"), 2, "--levels has 100"),
-        (("forecast", "--levels", "many"), 2, "--levels 80,95"),
+        (("forecast", "--levels", "many"), 2, "like 80,95"),
         (("forecast", "--series", "nort"), 2, "Did you mean north?"),
         (("forecast", "--samples", "0"), 2, "--samples"),
         (("forecast", "missing.csv"), 1, "missing.csv"),

@@ -12,7 +12,7 @@ from seqcli.cli.choosing import chosen
 from seqcli.cli.draw.curves import show_forecast
 from seqcli.cli.options import Device, Json, Quiet, RunsDir, Threads, run_of
 from seqcli.core import runs
-from seqcli.core.config import refusal
+from seqcli.core.config import SHORT
 from seqcli.core.events import silent
 from seqcli.core.files import check_target, write_whole
 from seqcli.errors import ConfigError
@@ -92,7 +92,9 @@ def percents(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise ConfigError(refusal("--levels", text, list) + " Like: --levels 80,95") from None
+        raise ConfigError(
+            f"--levels is {SHORT.repr(text)}, but must be percentages with commas between them, like 80,95."
+        ) from None
 
 
 def as_csv(made: "Forecast") -> str:
