@@ -10,7 +10,8 @@ import torch
 import seqcli
 from seqcli.core import catalogue, runs
 from seqcli.core.events import Evaluated, Finished, Saved
-from seqcli.core.tasks.forecast.job import ForecastJob, curve, distinct, last_origins, targets_of, weights
+from seqcli.core.tasks.forecast.job import ForecastJob, curve, weights
+from seqcli.core.tasks.forecast.measuring import distinct, last_origins, targets_of
 from seqcli.core.tasks.forecast.series import Series, read_series
 from seqcli.core.tasks.union import build
 from seqcli.core.training.checkpoint import read

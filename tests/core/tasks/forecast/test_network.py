@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from seqcli.core.cells import CELLS
 from seqcli.core.tasks.forecast import predict as predicting
+from seqcli.core.tasks.forecast.candidates import candidates, steps_back
 from seqcli.core.tasks.forecast.likelihood import LEVELS, LIKELIHOODS
 from seqcli.core.tasks.forecast.network import (
     DirectForecaster,
     StepForecaster,
     build_forecaster,
-    candidates,
     lags,
     reading,
-    steps_back,
 )
 from seqcli.core.tasks.forecast.plan import ForecastPlan
 from seqcli.core.tasks.forecast.windows import MOST, Batch

@@ -11,8 +11,9 @@ import seqcli
 from seqcli.core import runs
 from seqcli.core.metrics.series import seasonal_mae
 from seqcli.core.tasks.forecast.frequency import Frequency
+from seqcli.core.tasks.forecast.measuring import origins
 from seqcli.core.tasks.forecast.series import Series
-from seqcli.core.tasks.forecast.trained import Forecaster, check_levels, origins
+from seqcli.core.tasks.forecast.trained import Forecaster, check_levels
 from seqcli.core.tasks.union import build
 from seqcli.errors import CheckpointError, ConfigError, DataError, TaskError
 

@@ -17,6 +17,7 @@ from seqcli.core.tasks.forecast.covariates import Covariates
 from seqcli.core.tasks.forecast.frequency import Frequency
 from seqcli.core.tasks.forecast.joining import joined
 from seqcli.core.tasks.forecast.likelihood import LEVELS, LIKELIHOODS
+from seqcli.core.tasks.forecast.measuring import distinct, last_origins, targets_of
 from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster, build_forecaster, widths
 from seqcli.core.tasks.forecast.options import ForecastOptions
 from seqcli.core.tasks.forecast.plan import ForecastPlan, Sizes, check, make_plan, names_in, seasons_in
@@ -327,29 +328,6 @@ def weights(series: Series, season: int) -> Floats:
         mean = np.nanmean(relative) if np.isfinite(relative).any() else 1.0
         parts.append(np.divide(0.5, least * mean, out=np.zeros(len(series)), where=least * mean > 1e-300))
     return np.where(sum(parts) > 0, sum(parts), 1.0)
-
-
-def last_origins(series: Series, horizon: int, since: Ints) -> tuple[Ints, Ints]:
-    """Return rows and origins (n,) of the series that have a whole horizon after the step `since` (S,)."""
-    ends = np.maximum(since, series.ends - horizon)
-    rows = np.flatnonzero((ends >= 2) & (ends < series.ends))
-    return rows, ends[rows]
-
-
-def targets_of(series: Series, rows: Ints, ends: Ints, horizon: int) -> Floats:
-    """Return the values that follow the origins `ends` of series `rows` (n,), (n, H); NaN where there are none."""
-    steps = (series.offsets[rows] + ends)[:, None] + np.arange(horizon)
-    last = (series.offsets[rows] + series.ends[rows])[:, None]
-    return np.where(steps < last, series.values[steps.clip(0, len(series.values) - 1)], np.nan)
-
-
-def distinct(rows: Ints, ends: Ints, horizon: int) -> int:
-    """Return how many different steps the horizons after these origins (n,) have; some of them may overlap."""
-    if not len(rows):
-        return 0
-    order = np.lexsort((ends, rows))
-    same = np.diff(rows[order]) == 0
-    return int(horizon + np.where(same, np.minimum(np.diff(ends[order]), horizon), horizon).sum())
 
 
 BARS = "▁▂▃▄▅▆▇█"
