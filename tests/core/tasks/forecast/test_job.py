@@ -313,6 +313,13 @@ def test_series_that_are_too_short_are_said_and_left_out() -> None:
     assert made._count[5] == 0
 
 
+def test_series_too_short_to_validate_on_are_said_to_be_trained_on_whole() -> None:
+    for length, split, told in ((8, 0.1, True), (8, 0.0, False), (40, 0.1, False)):
+        said: list[str] = []
+        job(wide(*waves(1, length)), said, valid_split=split)
+        assert any("too short to keep some" in sentence for sentence in said) == told
+
+
 def test_the_start_of_a_far_horizon_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     made = job("".join(f"{t % 9}\n" for t in range(6100)), horizon=3000, seasons="none", history=6, patch=1)

@@ -106,6 +106,8 @@ class ForecastJob:
         self.spread = 1.0 if metadata is None else float(metadata["spread"])
         found = f"Seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "No season"
         say(f"{found}; {plan.horizon} steps are forecast from the {plan.history} before.")
+        if plan.valid_split and not len(rows):
+            say("The series are too short to keep some of their steps for validation: all are trained on.")
         self._stored = stored(tail(series, plan))
 
     @cached_property
