@@ -46,11 +46,18 @@ def test_steps_equal_the_network(
     prime = [1, 9, 3]
     ours, theirs = lm.after(prime, rows), TorchSteps(network, prime, rows)
     assert ours.scores.shape == ((V,) if rows == 1 else (rows, V))
-    np.testing.assert_allclose(ours.scores.reshape(rows, V), theirs.scores, atol=1e-4, rtol=1e-4)
+    assert_alike(ours.scores.reshape(rows, V), theirs.scores)
     random = np.random.default_rng(1)
     for _ in range(4):
         ids = random.integers(0, V, rows).tolist()
-        np.testing.assert_allclose(ours(ids).reshape(rows, V), theirs(ids), atol=1e-4, rtol=1e-4)
+        assert_alike(ours(ids).reshape(rows, V), theirs(ids))
+
+
+def assert_alike(ours: Any, theirs: Any) -> None:
+    """Scores are alike, or both say that a token is as good as impossible: with mse they are logarithms of outputs near
+    zero, of which the last bits depend on the processor."""
+    alike = np.isclose(ours, theirs, atol=1e-4, rtol=1e-4) | (np.abs(np.exp(ours) - np.exp(theirs)) < 1e-6)
+    assert alike.all(), (ours, theirs)
 
 
 def test_streams_of_one_model_do_not_meet() -> None:

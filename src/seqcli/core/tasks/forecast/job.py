@@ -86,6 +86,21 @@ class ForecastJob:
                 "--select mase divides by how much the values of a season differ from those of the season before, and "
                 "those that are validated on do not differ at all: take loss or smape."
             )
+        self._prepare(series, say)
+        self.train_tokens = sizes.values
+        self.valid_tokens = len(rows) * plan.horizon
+        self.steps_per_epoch = max(1, -(-self.train_tokens // (plan.batch_size * plan.horizon)))
+        self.vocab_size = 0
+        self._resumed = metadata is not None
+        self.guessing = None
+        self.spread = 1.0 if metadata is None else float(metadata["spread"])
+        found = f"Seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "No season"
+        say(f"{found}; {plan.horizon} steps are forecast from the {plan.history} before.")
+        self._stored = stored(tail(series, plan))
+
+    def _prepare(self, series: Series, say: Say) -> None:
+        """Find the windows to train on, and how much each series weighs. Raises DataError if there are none."""
+        horizon = self.plan.horizon
         self._first, self._count = self._trained_on(series)
         if not self._count.sum():
             raise DataError(
@@ -96,19 +111,9 @@ class ForecastJob:
             name = series.ids[int(np.flatnonzero(self._count == 0)[0])]
             say(f"{short} series, like {name!r}, are too short for --horizon {horizon} and are not trained on.")
         self._total = np.cumsum(self._count)
-        self._weights = weights(series, season)
-        self.train_tokens = sizes.values
-        self.valid_tokens = len(rows) * plan.horizon
-        self.steps_per_epoch = max(1, -(-self.train_tokens // (plan.batch_size * plan.horizon)))
-        self.vocab_size = 0
-        self._resumed = metadata is not None
-        self.guessing = None
-        self.spread = 1.0 if metadata is None else float(metadata["spread"])
-        found = f"Seasons of {and_(map(str, plan.seasons_list))} steps" if plan.seasons_list else "No season"
-        say(f"{found}; {plan.horizon} steps are forecast from the {plan.history} before.")
-        if plan.valid_split and not len(rows):
+        self._weights = weights(series, self.plan.season)
+        if self.plan.valid_split and not len(self._origins[0]):
             say("The series are too short to keep some of their steps for validation: all are trained on.")
-        self._stored = stored(tail(series, plan))
 
     @cached_property
     def model(self) -> DirectForecaster | StepForecaster:
