@@ -9,11 +9,11 @@ from rich.text import Text
 
 from seqcli.cli import console
 from seqcli.cli.draw.labels import cut
+from seqcli.core.tasks.forecast.bars import bars
 
 if TYPE_CHECKING:
     from seqcli.core.tasks.forecast.trained import Forecast
 
-BARS = "▁▂▃▄▅▆▇█"
 FEW = 3  # series of which every step is shown
 MOST = 20  # series of which a line is shown
 STEPS = 24  # steps of a series that are shown
@@ -69,7 +69,7 @@ def curve(past: Sequence[float], made: Sequence[float], room: int) -> Text:
     before, after = _means(past, per)[-max(0, room - -(-len(made) // per)) :], _means(made, per)
     real = [value for value in (*before, *after) if not math.isnan(value)]
     low, high = min(real, default=0.0), max(real, default=0.0)
-    return Text.assemble((_bars(before, low, high), "dim"), (_bars(after, low, high), "cyan"))
+    return Text.assemble((bars(before, low, high), "dim"), (bars(after, low, high), "cyan"))
 
 
 def _means(values: Sequence[float], per: int) -> list[float]:
@@ -77,12 +77,6 @@ def _means(values: Sequence[float], per: int) -> list[float]:
     groups = [values[max(0, end - per) : end] for end in range(len(values), 0, -per)][::-1]
     real = [[value for value in group if not math.isnan(value)] for group in groups]
     return [sum(group) / len(group) if group else math.nan for group in real]
-
-
-def _bars(values: Sequence[float], low: float, high: float) -> str:
-    wide = high - low
-    parts = [(value - low) / wide if wide > 0 else 0.0 for value in values]
-    return "".join(" " if math.isnan(part) else BARS[min(7, max(0, int(part * 8)))] for part in parts)
 
 
 def short(value: float) -> str:

@@ -10,7 +10,8 @@ import torch
 import seqcli
 from seqcli.core import catalogue, runs
 from seqcli.core.events import Evaluated, Finished, Saved
-from seqcli.core.tasks.forecast.job import ForecastJob, curve, weights
+from seqcli.core.tasks.forecast.bars import bars
+from seqcli.core.tasks.forecast.job import ForecastJob, weights
 from seqcli.core.tasks.forecast.measuring import distinct, last_origins, targets_of
 from seqcli.core.tasks.forecast.series import Series, read_series
 from seqcli.core.tasks.union import build
@@ -144,7 +145,7 @@ def test_small_parts() -> None:
     assert (rows.tolist(), ends.tolist()) == ([0, 1], [4, 2])
     assert distinct(np.array([0, 0, 1, 0]), np.array([5, 7, 5, 20]), 4) == 4 + 2 + 4 + 4
     assert distinct(rows[:0], ends[:0], 4) == 0
-    assert curve(np.array([0, nan, 7.0, 3.5]), 0, 7) == "▁·█▅" and curve(np.array([2.0]), 2, 2) == "▁"
+    assert bars([0, nan, 7.0, 3.5], 0, 7, "·") == "▁·█▅" and bars([2.0], 2, 2) == "▁"
 
 
 # --- going on -------------------------------------------------------------------------------------------------------

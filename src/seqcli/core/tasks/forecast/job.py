@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.core.config import and_
-from seqcli.core.data.readers import find_files
 from seqcli.core.events import Say, silent
 from seqcli.core.metrics.series import coverage, mase, seasonal_mae, smape
+from seqcli.core.tasks.forecast.asked import read
+from seqcli.core.tasks.forecast.bars import bars
 from seqcli.core.tasks.forecast.covariates import Covariates
-from seqcli.core.tasks.forecast.frequency import Frequency
 from seqcli.core.tasks.forecast.joining import joined
 from seqcli.core.tasks.forecast.likelihood import LEVELS, LIKELIHOODS
 from seqcli.core.tasks.forecast.measuring import distinct, last_origins, targets_of
 from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster, build_forecaster, widths
 from seqcli.core.tasks.forecast.options import ForecastOptions
-from seqcli.core.tasks.forecast.plan import ForecastPlan, Sizes, check, make_plan, names_in, seasons_in
+from seqcli.core.tasks.forecast.plan import ForecastPlan, Sizes, check, make_plan, seasons_in
 from seqcli.core.tasks.forecast.predict import best_spread, predict
 from seqcli.core.tasks.forecast.seasons import detect_seasons
-from seqcli.core.tasks.forecast.series import Series, read_series
+from seqcli.core.tasks.forecast.series import Series
 from seqcli.core.tasks.forecast.stored import stored, tail
 from seqcli.core.tasks.forecast.windows import Batch, History
 from seqcli.core.training.device import pick_device, set_threads
@@ -177,7 +177,7 @@ class ForecastJob:
     def _trained_on(self, series: Series) -> tuple[Ints, Ints]:
         """Return, for each series, where the past of its first window ends, and how many windows it has, (S,) each."""
         H = self.plan.horizon
-        season = self.plan.seasons_list[0] if self.plan.seasons_list else 2
+        season = max(2, self.plan.season)
         ends = series.ends.tolist()
         kept = np.array([self._kept(end) if held else 0 for held, end in zip(self._held, ends, strict=True)])
         last = series.ends - kept - H  # the last origin
@@ -250,7 +250,7 @@ class ForecastJob:
         gap = len(before) * " "
         return (
             f"{self._truth.ids[int(r[0])]}: the past and what followed, and below it the forecast\n"
-            f"{curve(np.concatenate([before, truth]), low, high)}\n{gap}{curve(made, low, high)}"
+            f"{bars([*before, *truth], low, high, '·')}\n{gap}{bars(made, low, high)}"
         )
 
     def metadata(self) -> dict[str, Any]:
@@ -262,24 +262,6 @@ class ForecastJob:
             "spread": self.spread,
             "trust": self.model.trust,
         }
-
-
-def read(options: ForecastOptions, files: Any, frequency: Frequency | None = None, *, say: Say = silent) -> Series:
-    """Read the series of files, with the columns that the options name."""
-    c = options
-    return read_series(
-        find_files(files),
-        id_column=c.id_column,
-        time_column=c.time_column,
-        value_column=c.value_column,
-        known=names_in(c.known),
-        past=names_in(c.past),
-        static=names_in(c.static),
-        skip_bad_lines=c.skip_bad_lines,
-        invalid_utf8=c.invalid_utf8,
-        frequency=frequency,
-        say=say,
-    )
 
 
 def choose_seasons(options: ForecastOptions, series: Series, say: Say) -> tuple[int, ...]:
@@ -335,12 +317,3 @@ def weights(series: Series, season: int) -> Floats:
         mean = np.nanmean(relative) if np.isfinite(relative).any() else 1.0
         parts.append(np.divide(0.5, least * mean, out=np.zeros(len(series)), where=least * mean > 1e-300))
     return np.where(sum(parts) > 0, sum(parts), 1.0)
-
-
-BARS = "▁▂▃▄▅▆▇█"
-
-
-def curve(values: Floats, low: float, high: float) -> str:
-    """Return values as a line of bars, from `low` to `high`; gaps are dots."""
-    part = (values - low) / (high - low) if high > low else np.zeros(len(values))
-    return "".join("·" if np.isnan(p) else BARS[min(7, max(0, int(p * 8)))] for p in part.tolist())

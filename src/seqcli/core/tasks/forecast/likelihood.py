@@ -60,9 +60,13 @@ class Likelihood:
     def mean(self, raw: Tensor) -> Floats:
         """Return the means (...)."""
 
+
+class Distribution(Likelihood):
+    """The base of the likelihoods that values can be drawn from."""
+
+    @abstractmethod
     def draw(self, raw: Tensor, scale: Tensor, random: np.random.Generator) -> Floats:
         """Draw a value for each of the raw parameters (..., P). Returns (...)."""
-        raise NotImplementedError
 
 
 class Quantiles(Likelihood):
@@ -102,7 +106,7 @@ class Quantiles(Likelihood):
         return np.asarray(known @ np.diff(edges))
 
 
-class Normal(Likelihood):
+class Normal(Distribution):
     """A normal distribution N(m, s): m is the first raw parameter, s = softplus of the second."""
 
     size = 2
@@ -127,7 +131,7 @@ class Normal(Likelihood):
         return np.asarray(m.double().cpu().numpy() + s.double().cpu().numpy() * random.standard_normal(m.shape))
 
 
-class StudentT(Likelihood):
+class StudentT(Distribution):
     """Student's t distribution: m, s as for Normal, and degrees of freedom n = 2 + softplus of the third.
 
     log p(z) = log G((n+1)/2) - log G(n/2) - log(s sqrt(n pi)) - (n+1)/2 log(1 + ((z-m)/s)^2 / n)
@@ -161,7 +165,7 @@ class StudentT(Likelihood):
         return np.asarray(m + s * random.standard_t(n))
 
 
-class NegativeBinomial(Likelihood):
+class NegativeBinomial(Distribution):
     """A negative binomial distribution for counts (Salinas 2020): mean m = scale softplus(first raw parameter), and
     variance m + a m^2 with a = softplus of the second.
 
@@ -202,12 +206,12 @@ def with_deviations(start: Tensor, errors: Tensor, real: Tensor) -> Tensor:
     return found
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
-    "quantile": Quantiles,
+DISTRIBUTIONS: dict[str, type[Distribution]] = {
     "student-t": StudentT,
     "normal": Normal,
     "negative-binomial": NegativeBinomial,
 }
+LIKELIHOODS: dict[str, type[Likelihood]] = {"quantile": Quantiles, **DISTRIBUTIONS}
 
 
 def along(known: Floats, levels: Sequence[float]) -> Floats:
@@ -243,7 +247,7 @@ def quantiles_of_t(degrees: Floats, levels: tuple[float, ...]) -> Floats:
 
 
 def drawn_quantiles(
-    of: Likelihood, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator
+    of: Distribution, raw: Tensor, levels: Sequence[float], scale: Tensor, random: np.random.Generator
 ) -> Floats:
     """Return the quantiles (..., Q) of many draws."""
     draws = np.stack([of.draw(raw, scale, random) for _ in range(DRAWS)])  # (n, ...)

@@ -57,9 +57,7 @@ def origins(series: Series, since: Ints, horizon: int, windows: int | None, step
 def measured(series: Series, rows: Ints, ends: Ints, quantiles: Floats, season: int) -> dict[str, Any]:
     """Return the figures of quantiles (n, H, Q) at LEVELS, forecast for origins (n,), and those of naive forecasts."""
     horizon = quantiles.shape[1]
-    steps = (series.offsets[rows] + ends)[:, None] + np.arange(horizon)
-    last = (series.offsets[rows] + series.ends[rows])[:, None]
-    targets = np.where(steps < last, series.values[steps.clip(0, len(series.values) - 1)], np.nan)  # (n, H)
+    targets = targets_of(series, rows, ends, horizon)  # (n, H)
     pasts = [series.of(r)[:e] for r, e in zip(rows.tolist(), ends.tolist(), strict=True)]
     scales = np.array([seasonal_mae(past, season) for past in pasts])
 
@@ -77,11 +75,10 @@ def measured(series: Series, rows: Ints, ends: Ints, quantiles: Floats, season: 
             **{f"coverage_{share}": coverage(targets, *sides) for share, sides in interval.items()},
         }
 
-    m = season
     plain = {"naive": np.stack([naive_quantiles(past, horizon, 1, LEVELS) for past in pasts])}
     if season > 1:
-        plain["seasonal naive"] = np.stack([naive_quantiles(past, horizon, m, LEVELS) for past in pasts])
-    second = np.stack([naive2(past, horizon, m) for past in pasts])
+        plain["seasonal naive"] = np.stack([naive_quantiles(past, horizon, season, LEVELS) for past in pasts])
+    second = np.stack([naive2(past, horizon, season) for past in pasts])
     base = smape(targets, second), mase(targets, second, scales).value
     beside = {name: figures(made) for name, made in plain.items()}
     beside["Naive2"] = {"smape": base[0], "mase": base[1]}

@@ -26,7 +26,7 @@ from seqcli.core.layers.start import build
 from seqcli.core.tasks.forecast.candidates import candidates, candidates_of, mixture, preferences, steps_back
 from seqcli.core.tasks.forecast.covariates import Covariates
 from seqcli.core.tasks.forecast.frequency import Frequency
-from seqcli.core.tasks.forecast.likelihood import LIKELIHOODS
+from seqcli.core.tasks.forecast.likelihood import DISTRIBUTIONS, LIKELIHOODS
 from seqcli.core.tasks.forecast.plan import ForecastPlan
 from seqcli.core.tasks.forecast.windows import MOST, Batch
 
@@ -136,7 +136,7 @@ class StepForecaster(Forecasting):
 
     def __init__(self, plan: ForecastPlan, known: int, past: int, static: int) -> None:
         super().__init__()
-        self.head = LIKELIHOODS[plan.likelihood]()
+        self.head = DISTRIBUTIONS[plan.likelihood]()
         self.horizon, self.history = plan.horizon, plan.history
         self.lags = lags(plan.seasons_list, plan.history)
         self.reading = reading(plan.seasons_list, plan.history)  # steps of the past that are read before the horizon

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core.config import SHORT, nearest, no_others, option_name
-from seqcli.core.data.readers import find_files
 from seqcli.core.events import Say, silent
+from seqcli.core.tasks.forecast.asked import read
 from seqcli.core.tasks.forecast.covariates import Covariates, missing_known
 from seqcli.core.tasks.forecast.file import ForecasterFile
 from seqcli.core.tasks.forecast.frames import Frame, as_file
@@ -18,9 +18,9 @@ from seqcli.core.tasks.forecast.joining import joined
 from seqcli.core.tasks.forecast.likelihood import LEVELS
 from seqcli.core.tasks.forecast.measuring import measured, origins
 from seqcli.core.tasks.forecast.network import DirectForecaster, StepForecaster, build_forecaster, widths
-from seqcli.core.tasks.forecast.plan import ForecastPlan, names_in
+from seqcli.core.tasks.forecast.plan import ForecastPlan
 from seqcli.core.tasks.forecast.predict import Predicted, predict
-from seqcli.core.tasks.forecast.series import Series, read_series
+from seqcli.core.tasks.forecast.series import Series
 from seqcli.core.tasks.forecast.windows import History
 from seqcli.core.trained import NetworkTrained
 from seqcli.errors import ConfigError, DataError
@@ -159,21 +159,8 @@ class Forecaster(NetworkTrained):
 
     def read(self, data: "str | Path | Frame", *, skip_bad_lines: bool = False, say: Say = silent) -> Series:
         """Read the series of a file or of a data frame, like those that the model was trained on."""
-        c = self.plan
         with as_file(data) as path:
-            return read_series(
-                find_files([path]),
-                id_column=c.id_column,
-                time_column=c.time_column,
-                value_column=c.value_column,
-                known=names_in(c.known),
-                past=names_in(c.past),
-                static=names_in(c.static),
-                skip_bad_lines=skip_bad_lines,
-                invalid_utf8=c.invalid_utf8,
-                frequency=self.series.frequency,
-                say=say,
-            )
+            return read(self.plan.with_(skip_bad_lines=skip_bad_lines), [path], self.series.frequency, say=say)
 
     def _predicted(
         self, series: Series, rows: Ints, ends: Ints, levels: Sequence[float], samples: int = 100, seed: int = 1
