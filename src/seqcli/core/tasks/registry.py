@@ -184,7 +184,7 @@ def task_for(values: Mapping[str, Any]) -> Task:
 def _by_content(path: Path, able: list[Task]) -> Task:
     """Return the one of several tasks that a file is for. The first of them cannot tell; the others can."""
     first, *others = able
-    for known in others:
+    for known in others if path.is_file() else ():  # what is missing is told where data are read
         found = known.fits(path)
         if found:
             return known
